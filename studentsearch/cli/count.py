@@ -1,0 +1,60 @@
+"""`studentsearch count`: what one image costs, in every convention of the field."""
+
+from typing import Annotated
+
+import typer
+
+from studentsearch.cli import options as option
+from studentsearch.cli.show import show_json
+from studentsearch.errors import UsageError
+
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="Model name, python:module:function, or a student folder.")]
+Classes = Annotated[int, typer.Option("--classes", min=1, help="Classes of a network that is built by name.")]
+Shape = Annotated[
+    str | None,
+    typer.Option(
+        "--image-size",
+        metavar="CxHxW",
+        help="Channels, height and width of one image, such as 3x32x32.",
+        show_default="what the network is for",
+    ),
+]
+_WORDS = {
+    "macs": "multiply-accumulates of convolutions and linear layers; what --flops means",
+    "paper": "macs, 2 per BatchNorm element, 1 per pooled element (Gu and Tresp 2020)",
+    "thop": "as thop reports",
+    "flops": "as torch's FlopCounterMode reports, 2 per multiply-accumulate",
+    "parameters": "trainable numbers",
+}
+
+
+def count(model: Model, classes: Classes = 10, image_size: Shape = None, as_json: option.Json = False) -> None:
+    """Count multiply-accumulates and parameters of a network."""
+    from studentsearch.jobs.count import count as run_count
+
+    shape = None if image_size is None else parse_image_shape(image_size)
+    counts = run_count(model, num_classes=classes, input_shape=shape).as_dict()
+    if as_json:
+        show_json(counts)
+        return
+    for name, value in counts.items():
+        typer.echo(f"{name:<10} {value:>15,}  {_WORDS[name]}")
+
+
+def parse_image_shape(text: str) -> tuple[int, int, int]:
+    """The shape of one image.
+
+    Args:
+        text: Such as `3x32x32`.
+
+    Returns:
+        Channels, height, width.
+
+    Raises:
+        UsageError: Not three whole numbers.
+    """
+    words = text.lower().split("x")
+    if len(words) != 3 or not all(word.isascii() and word.isdigit() for word in words):
+        raise UsageError(f"image size {text!r} is not understood; expected channels, height and width, such as 3x32x32")
+    channels, height, width = (int(word) for word in words)
+    return channels, height, width

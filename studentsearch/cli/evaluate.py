@@ -1,0 +1,38 @@
+"""`studentsearch evaluate`: how often a network is right on the test images."""
+
+from typing import Annotated
+
+import typer
+
+from studentsearch.cli import options as option
+from studentsearch.cli.show import show_json
+
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="Model name, python:module:function, or a student folder.")]
+
+
+def evaluate(
+    model: Model,
+    weights: option.Weights = None,
+    data: option.DataName = None,
+    data_root: option.DataRoot = None,
+    download: option.Download = False,
+    image_size: option.ImageSize = None,
+    mean: option.Mean = None,
+    std: option.Std = None,
+    device: option.Device = "auto",
+    precision: option.Precision = "auto",
+    threads: option.Threads = None,
+    as_json: option.Json = False,
+) -> None:
+    """Judge a network on all test images."""
+    from studentsearch.jobs.evaluate import EvaluateOptions
+    from studentsearch.jobs.evaluate import evaluate as run_evaluate
+    from studentsearch.jobs.options import ComputeOptions, DataOptions
+
+    images = DataOptions(name=data, data_root=data_root, download=download, image_size=image_size, mean=mean, std=std)
+    compute = ComputeOptions(device=device, precision=precision, threads=threads)
+    result = run_evaluate(EvaluateOptions(model=model, weights=weights, data=images, compute=compute))
+    if as_json:
+        show_json(result.as_json())
+    else:
+        typer.echo(f"{result.accuracy:.2f} % of {result.num_images:,} test images")

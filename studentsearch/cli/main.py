@@ -1,0 +1,89 @@
+"""The command line: commands by name, and mistakes as one line with an exit code."""
+
+import errno
+import itertools
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from studentsearch import __version__
+from studentsearch.cli.count import count
+from studentsearch.cli.demo import demo
+from studentsearch.cli.distill import distill
+from studentsearch.cli.evaluate import evaluate
+from studentsearch.cli.export import export
+from studentsearch.cli.report import report
+from studentsearch.cli.search import search
+from studentsearch.cli.teach import teach
+from studentsearch.errors import DiskError, StudentSearchError
+
+_DEBUG = "--debug"
+_INTERRUPTED = 130
+_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
+# The base of typer's usage errors, which typer itself does not export; BadParameter adds no method to it.
+_TyperUsageError: type[typer.BadParameter] = typer.BadParameter.__mro__[1]
+
+app = typer.Typer(
+    name="studentsearch",
+    help="Search a small student inside a trained convolutional teacher, cut it out, and distil the teacher into it.",
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (demo, search, distill, evaluate, report, count, export, teach):
+    app.command()(command)
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"studentsearch {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _before(
+    debug: Annotated[bool, typer.Option(_DEBUG, help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Search a small student inside a trained convolutional teacher, cut it out, and distil the teacher into it."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        arguments: Words after the program's name; None takes those of this process.
+
+    Returns:
+        The exit code.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    is_debug = _DEBUG in itertools.takewhile(lambda word: word.startswith("-"), words)
+    try:
+        return app(words, prog_name="studentsearch", standalone_mode=False) or 0
+    except Exception as error:
+        if is_debug:
+            traceback.print_exc()
+        return _complain(error)
+
+
+def _complain(error: Exception) -> int:
+    """One line on stderr, and the exit code that goes with it."""
+    if isinstance(error, StudentSearchError):
+        return _say(f"error: {error}", error.exit_code)
+    if isinstance(error, _TyperUsageError):
+        return _say(f"error: {error.format_message()}; see --help", error.exit_code)
+    if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+        place = f"{error.filename}: " if error.filename else ""
+        return _say(f"error: {place}{error.strerror}; free space or permission there", DiskError.exit_code)
+    words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return _say(f"internal error: {words}; run again with {_DEBUG} before the command and report it", 1)
+
+
+def _say(line: str, exit_code: int) -> int:
+    sys.stderr.write(f"studentsearch: {' '.join(line.split())}\n")
+    return exit_code

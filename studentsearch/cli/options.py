@@ -1,0 +1,122 @@
+"""Options that several commands share: one alias each, so that a name means the same everywhere."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+import typer
+
+T = TypeVar("T")
+_DATA, _COMPUTE, _TRAINING = "Data", "Compute", "Training"
+
+DataName = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        metavar="NAME",
+        help="digits, cifar10, cifar100, fashion-mnist, folder:PATH (train/ and test/ or val/, one folder a class), "
+        "python:module:function. Without it: what the model was published for.",
+        rich_help_panel=_DATA,
+    ),
+]
+DataRoot = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-root",
+        metavar="FOLDER",
+        help="Where named data and published weights lie; else $STUDENTSEARCH_DATA, else ~/.cache/studentsearch/data.",
+        rich_help_panel=_DATA,
+    ),
+]
+Download = Annotated[
+    bool, typer.Option("--download", help="Fetch what is missing over the network.", rich_help_panel=_DATA)
+]
+ImageSize = Annotated[
+    int | None,
+    typer.Option("--image-size", min=1, help="Bring pictures of a folder to this many pixels.", rich_help_panel=_DATA),
+]
+Mean = Annotated[
+    str | None,
+    typer.Option("--mean", metavar="R,G,B", help="Channel means, pixels in 0..1.", rich_help_panel=_DATA),
+]
+Std = Annotated[
+    str | None,
+    typer.Option("--std", metavar="R,G,B", help="Channel deviations, pixels in 0..1.", rich_help_panel=_DATA),
+]
+Augment = Annotated[
+    str | None,
+    typer.Option("--augment", metavar="WORDS", help="none, flip, shift:4, shift:4+flip.", rich_help_panel=_DATA),
+]
+Weights = Annotated[
+    Path | None, typer.Option("--weights", metavar="FILE", help="Weights: .safetensors or a torch state dict.")
+]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FOLDER", help="The run folder; an unfinished run of the same options continues."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Facts as JSON on stdout instead of words.")]
+
+Device = Annotated[
+    str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1, mps.", rich_help_panel=_COMPUTE)
+]
+Precision = Annotated[
+    Literal["auto", "float32", "bf16"],
+    typer.Option("--precision", help="What convolutions compute in.", rich_help_panel=_COMPUTE),
+]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.", rich_help_panel=_COMPUTE)]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.", rich_help_panel=_COMPUTE)]
+
+Epochs = Annotated[
+    int | None, typer.Option("--epochs", min=1, help="Passes over the training images.", rich_help_panel=_TRAINING)
+]
+TrainingSteps = Annotated[
+    int | None, typer.Option("--steps", min=1, help="Steps in all, instead of --epochs.", rich_help_panel=_TRAINING)
+]
+Batch = Annotated[int | None, typer.Option("--batch", min=1, help="Images a step.", rich_help_panel=_TRAINING)]
+Rate = Annotated[float | None, typer.Option("--rate", help="Learning rate after warm-up.", rich_help_panel=_TRAINING)]
+ScheduleName = Annotated[
+    Literal["cosine", "milestones", "constant"] | None,
+    typer.Option("--schedule", help="How the rate falls.", rich_help_panel=_TRAINING),
+]
+Milestones = Annotated[
+    str | None,
+    typer.Option(
+        "--milestones",
+        metavar="A,B",
+        help="Where the rate is divided by 10: epochs (150,225) or shares of the training (0.5,0.75).",
+        rich_help_panel=_TRAINING,
+    ),
+]
+Warmup = Annotated[
+    float | None,
+    typer.Option("--warmup", metavar="SHARE", help="Linear warm-up, a share of all steps.", rich_help_panel=_TRAINING),
+]
+WeightDecay = Annotated[
+    float | None, typer.Option("--weight-decay", min=0, help="On all parameters.", rich_help_panel=_TRAINING)
+]
+
+
+def given(value: T | None, default: T) -> T:
+    """What the user chose, else the default.
+
+    Args:
+        value: None where the option was left out.
+        default: What it means then.
+
+    Returns:
+        One of the two.
+    """
+    return default if value is None else value
+
+
+def default_out(*words: str) -> Path:
+    """A run folder under the working directory, named after what is run.
+
+    Args:
+        words: Such as the command, the model and the data; of a path the last part counts.
+
+    Returns:
+        Such as `runs/search-densenet-cifar10`; letters that trouble a path become `-`.
+    """
+    plain = (re.sub(r"[^A-Za-z0-9._]+", "-", word.rstrip("/").rpartition("/")[2]).strip("-.") for word in words)
+    return Path("runs") / "-".join(word for word in plain if word)

@@ -1,0 +1,178 @@
+"""`studentsearch search`: students within budgets, inside a trained teacher."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from studentsearch.cli import options as option
+from studentsearch.cli.options import default_out, given
+from studentsearch.cli.show import show_run
+
+if TYPE_CHECKING:
+    from studentsearch.jobs.options import DataOptions
+    from studentsearch.jobs.search import SearchOptions
+    from studentsearch.search.objective import Objective
+    from studentsearch.search.recipe import SearchRecipe
+
+_METHOD = "Search"
+Teacher = Annotated[
+    str, typer.Option("--teacher", metavar="MODEL", help="Model name, python:module:function, or a student folder.")
+]
+Flops = Annotated[
+    str,
+    typer.Option(
+        "--flops",
+        metavar="BUDGETS",
+        help="What is kept, in multiply-accumulates (90M, 0.09G) or as a share (30%, 0.3x); several: 200M,150M,90M.",
+    ),
+]
+Steps = Annotated[
+    int | None,
+    typer.Option(
+        "--steps", min=1, help="The last budget is met near this step.", show_default="1000", rich_help_panel=_METHOD
+    ),
+]
+Batch = Annotated[
+    int | None, typer.Option("--batch", min=1, help="Images a step.", show_default="64", rich_help_panel=_METHOD)
+]
+Kind = Annotated[
+    Literal["kd", "np"],
+    typer.Option("--objective", help="KL to the teacher, or cross entropy to the labels.", rich_help_panel=_METHOD),
+]
+Temperature = Annotated[float, typer.Option("--temperature", help="Of both softmax outputs.", rich_help_panel=_METHOD)]
+Squared = Annotated[
+    bool, typer.Option("--squared-temperature", help="Multiply the KL by temperature^2.", rich_help_panel=_METHOD)
+]
+Reverse = Annotated[bool, typer.Option("--reverse-kl", help="KL(student || teacher).", rich_help_panel=_METHOD)]
+KlTarget = Annotated[
+    float | None, typer.Option("--kl-target", metavar="K", help="The term becomes |KL - K|.", rich_help_panel=_METHOD)
+]
+FlopsWeights = Annotated[
+    bool,
+    typer.Option(
+        "--flops-weights/--no-flops-weights",
+        help="Whether a gate's penalty weighs what closing it saves.",
+        rich_help_panel=_METHOD,
+    ),
+]
+Penalty = Annotated[
+    float | None,
+    typer.Option("--l2", min=0, help="A constant penalty; without it, it follows the count.", rich_help_panel=_METHOD),
+]
+GateRate = Annotated[
+    float | None,
+    typer.Option("--gate-rate", help="Step size of the gates.", show_default="0.1", rich_help_panel=_METHOD),
+]
+WeightRate = Annotated[
+    float | None,
+    typer.Option(
+        "--weight-rate", help="First learning rate of the weights.", show_default="0.2", rich_help_panel=_METHOD
+    ),
+]
+AsPrinted = Annotated[
+    bool,
+    typer.Option("--as-printed", help="The publication to the letter (Gu and Tresp 2020).", rich_help_panel=_METHOD),
+]
+
+
+def search(
+    flops: Flops,
+    teacher: Teacher = "densenet",
+    weights: option.Weights = None,
+    data: option.DataName = None,
+    data_root: option.DataRoot = None,
+    download: option.Download = False,
+    image_size: option.ImageSize = None,
+    mean: option.Mean = None,
+    std: option.Std = None,
+    augment: option.Augment = None,
+    out: option.Out = None,
+    steps: Steps = None,
+    batch: Batch = None,
+    objective: Kind = "kd",
+    temperature: Temperature = 4.0,
+    squared_temperature: Squared = False,
+    reverse_kl: Reverse = False,
+    kl_target: KlTarget = None,
+    flops_weights: FlopsWeights = True,
+    l2: Penalty = None,
+    gate_rate: GateRate = None,
+    weight_rate: WeightRate = None,
+    printed: AsPrinted = False,
+    device: option.Device = "auto",
+    precision: option.Precision = "auto",
+    threads: option.Threads = None,
+    seed: option.Seed = 0,
+    as_json: option.Json = False,
+) -> None:
+    """Search students within one or several budgets inside a trained teacher, and cut them out."""
+    from studentsearch.jobs.options import ComputeOptions, DataOptions
+    from studentsearch.jobs.search import SearchOptions
+    from studentsearch.search.objective import Objective
+
+    images = DataOptions(
+        name=data, data_root=data_root, download=download, image_size=image_size, augment=augment, mean=mean, std=std
+    )
+    term = Objective(
+        kind=objective,
+        temperature=temperature,
+        squared_temperature=squared_temperature,
+        reverse=reverse_kl,
+        kl_target=kl_target,
+        flops_weights=flops_weights,
+    )
+    recipe = _recipe(term, printed, steps=steps, batch=batch, l2=l2, gate_rate=gate_rate, weight_rate=weight_rate)
+    options = SearchOptions(
+        teacher=teacher,
+        budgets=tuple(flops.split(",")),
+        out=out or _usual_out(teacher, images),
+        weights=weights,
+        data=images,
+        compute=ComputeOptions(device=device, precision=precision, threads=threads, seed=seed),
+        recipe=recipe,
+    )
+    _run(options, as_json=as_json)
+
+
+def _recipe(
+    objective: "Objective",
+    printed: bool,
+    *,
+    steps: int | None,
+    batch: int | None,
+    l2: float | None,
+    gate_rate: float | None,
+    weight_rate: float | None,
+) -> "SearchRecipe":
+    """The usual or the published recipe, with what the user chose in its place."""
+    from studentsearch.search.recipe import SearchRecipe, as_printed
+
+    base = as_printed(SearchRecipe()) if printed else SearchRecipe()
+    first_rate = given(weight_rate, base.weight_rate)
+    return replace(
+        base,
+        objective=objective,
+        steps=given(steps, base.steps),
+        batch=given(batch, base.batch),
+        l2=given(l2, base.l2),
+        gate_rate=given(gate_rate, base.gate_rate),
+        weight_rate=first_rate,
+        final_weight_rate=first_rate * base.final_weight_rate / base.weight_rate,
+    )
+
+
+def _usual_out(teacher: str, images: "DataOptions") -> Path:
+    from studentsearch.jobs.opening import data_name
+
+    return default_out("search", teacher, data_name(images, teacher))
+
+
+def _run(options: "SearchOptions", *, as_json: bool) -> None:
+    from studentsearch.jobs.search import search as run_search
+    from studentsearch.report.live import RichProgress
+
+    with RichProgress() as progress:
+        run_search(options, progress)
+    show_run(options.out, as_json=as_json)

@@ -1,0 +1,226 @@
+"""Batches as a pure function of seed, phase and step, and the same pictures in order for evaluation."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from studentsearch.data.augment import Augmentation, augment
+from studentsearch.data.dataset import Images
+from studentsearch.errors import UsageError
+from studentsearch.randomness import generator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Normalization:
+    """What is taken off each channel and what it is then divided by, for pixels in 0..1.
+
+    Attributes:
+        mean: One figure a channel, in 0..1.
+        std: One figure a channel, above 0.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.mean) != len(self.std):
+            raise UsageError(
+                f"{len(self.mean)} means and {len(self.std)} standard deviations: expected one of each a channel"
+            )
+        if not all(0 <= mean <= 1 for mean in self.mean) or not all(0 < std <= 1 for std in self.std):
+            raise UsageError(
+                f"mean {self.mean} and standard deviation {self.std}: expected figures for pixels in 0..1, "
+                f"deviations above 0; divide figures for 0..255 by 255"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Batch:
+    """What a network sees at once.
+
+    Attributes:
+        inputs: `[B, C, H, W]`, normalized floats.
+        labels: `[B]`, int64.
+    """
+
+    inputs: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class HeldOut:
+    """Training pictures split in two.
+
+    Attributes:
+        train: Pictures to learn from.
+        held_out: Pictures kept aside, to choose by.
+    """
+
+    train: Images
+    held_out: Images
+
+
+def parse_normalization(mean: str, std: str) -> Normalization:
+    """The normalization that a user's figures mean.
+
+    Args:
+        mean: Figures with commas, "0.49,0.48,0.44".
+        std: As many figures.
+
+    Returns:
+        The normalization.
+
+    Raises:
+        UsageError: If a figure is no number, out of range, or their numbers differ.
+    """
+    return Normalization(mean=_figures(mean, "mean"), std=_figures(std, "standard deviation"))
+
+
+def normalize(pixels: Tensor, normalization: Normalization, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Pixels as a network takes them: in 0..1, less the mean, over the standard deviation.
+
+    Args:
+        pixels: `[B, C, H, W]`, uint8.
+        normalization: One mean and deviation a channel.
+        dtype: A floating type.
+
+    Returns:
+        `[B, C, H, W]` of `dtype` on the device of `pixels`, channels last in memory where C >= 3.
+
+    Raises:
+        UsageError: If the pictures have another number of channels than the normalization.
+    """
+    channels = pixels.shape[1]
+    if channels != len(normalization.mean):
+        raise UsageError(
+            f"the pictures have {channels} channels, the normalization {len(normalization.mean)}: give one mean "
+            f"and one standard deviation a channel"
+        )
+    mean = torch.tensor(normalization.mean, dtype=torch.float64).view(1, channels, 1, 1)
+    std = torch.tensor(normalization.std, dtype=torch.float64).view(1, channels, 1, 1)
+    scale = (1 / (255 * std)).float().to(pixels.device)
+    offset = (-mean / std).float().to(pixels.device)
+    layout = torch.channels_last if channels >= 3 else torch.contiguous_format
+    return pixels.to(torch.float32, memory_format=layout).mul_(scale).add_(offset).to(dtype)
+
+
+class Batches:
+    """Shuffled, varied training batches; the batch of a step depends on seed, phase and step alone."""
+
+    def __init__(
+        self,
+        images: Images,
+        *,
+        batch_size: int,
+        seed: int,
+        phase: str,
+        augmentation: Augmentation,
+        normalization: Normalization,
+        device: torch.device | str,
+    ) -> None:
+        """Put the pictures on the device, as uint8.
+
+        Args:
+            images: Training pictures.
+            batch_size: Pictures a batch; all of them where there are fewer.
+            seed: The run's seed.
+            phase: The phase of the run, so that two phases see different orders.
+            augmentation: How pictures are varied.
+            normalization: How pixels become floats.
+            device: Where batches are made.
+
+        Raises:
+            UsageError: If the batch size is not positive or there are no pictures.
+        """
+        if batch_size < 1 or len(images) == 0:
+            raise UsageError(f"batches of {batch_size} from {len(images)} pictures: expected at least 1 of both")
+        self._images = images.to(device)
+        self._batch_size = min(batch_size, len(images))
+        self._seed = seed
+        self._phase = phase
+        self._augmentation = augmentation
+        self._normalization = normalization
+        self._epoch = -1
+        self._order = torch.empty(0, dtype=torch.int64)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches a pass; the last, incomplete one is dropped."""
+        return len(self._images) // self._batch_size
+
+    def batch(self, step: int) -> Batch:
+        """The batch of one step.
+
+        Args:
+            step: Steps taken before this one in the phase, 0 for the first.
+
+        Returns:
+            `batch_size` pictures, shuffled anew each epoch (epoch = step // steps_per_epoch).
+        """
+        epoch, position = divmod(step, self.steps_per_epoch)
+        start = position * self._batch_size
+        chosen = self._images.select(self._order_of(epoch)[start : start + self._batch_size])
+        chances = generator(self._seed, f"{self._phase}/augmentation", step)
+        pixels = augment(chosen.pixels, self._augmentation, chances)
+        return Batch(inputs=normalize(pixels, self._normalization), labels=chosen.labels)
+
+    def _order_of(self, epoch: int) -> Tensor:
+        """The epoch's permutation; the last one asked for is kept, since steps come in order."""
+        if epoch != self._epoch:
+            order = torch.randperm(len(self._images), generator=generator(self._seed, f"{self._phase}/order", epoch))
+            self._order = order.to(self._images.labels.device)
+            self._epoch = epoch
+        return self._order
+
+
+def in_order(
+    images: Images, normalization: Normalization, batch_size: int, device: torch.device | str
+) -> Iterator[Batch]:
+    """All pictures once, in their order, unvaried; the last batch may be smaller.
+
+    Args:
+        images: Pictures, on any device.
+        normalization: How pixels become floats.
+        batch_size: Pictures a batch, at least 1.
+        device: Where batches are made.
+
+    Yields:
+        Batches.
+    """
+    for start in range(0, len(images), batch_size):
+        pixels = images.pixels[start : start + batch_size].to(device)
+        labels = images.labels[start : start + batch_size].to(device)
+        yield Batch(inputs=normalize(pixels, normalization), labels=labels)
+
+
+def hold_out(images: Images, *, seed: int = 0, fraction: float = 0.1) -> HeldOut:
+    """Training pictures with a random share kept aside.
+
+    Args:
+        images: At least two pictures.
+        seed: Which share; the default is the same share in every run.
+        fraction: The share's size, between 0 and 1.
+
+    Returns:
+        Both parts, each in the original order, none empty.
+
+    Raises:
+        UsageError: If the fraction is not between 0 and 1 or there are fewer than two pictures.
+    """
+    if not 0 < fraction < 1 or len(images) < 2:
+        raise UsageError(
+            f"holding out {fraction} of {len(images)} pictures: expected a share between 0 and 1 of at least 2 pictures"
+        )
+    num_held_out = min(max(1, round(fraction * len(images))), len(images) - 1)
+    order = torch.randperm(len(images), generator=generator(seed, "hold-out", 0)).to(images.labels.device)
+    kept, aside = order[num_held_out:].sort().values, order[:num_held_out].sort().values
+    return HeldOut(train=images.select(kept), held_out=images.select(aside))
+
+
+def _figures(text: str, name: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(figure) for figure in text.split(","))
+    except ValueError as error:
+        raise UsageError(f"{name} {text!r}: expected one number a channel with commas, as in 0.49,0.48,0.44") from error

@@ -1,0 +1,1 @@
+"""Distillation losses, one published method a file."""

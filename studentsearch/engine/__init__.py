@@ -1,0 +1,1 @@
+"""What any training needs: a device, steps that survive interruption, schedules, evaluation."""

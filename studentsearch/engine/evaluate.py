@@ -1,0 +1,117 @@
+"""How well a network does, and batch normalization statistics that fit its weights."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from studentsearch.engine.runtime import Runtime
+from studentsearch.errors import UsageError
+
+
+class LabelledBatch(Protocol):
+    """Pictures and their classes, on the runtime's device."""
+
+    @property
+    def inputs(self) -> Tensor:
+        """`[B, C, H, W]`, normalized floats."""
+
+    @property
+    def labels(self) -> Tensor:
+        """`[B]`, int64."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """How well a network does.
+
+    Attributes:
+        accuracy: Share of pictures whose class has the largest logit, in percent.
+        loss: Mean cross entropy in nats.
+        num_images: Pictures judged by.
+    """
+
+    accuracy: float
+    loss: float
+    num_images: int
+
+
+def evaluate(model: nn.Module, batches: Iterable[LabelledBatch], runtime: Runtime) -> Evaluation:
+    """Accuracy and loss of a network in evaluation mode; its modes are as before afterwards.
+
+    Args:
+        model: Maps `[B, C, H, W]` to logits `[B, classes]`; lies on the runtime's device.
+        batches: At least one batch.
+        runtime: Where and how precisely to compute.
+
+    Returns:
+        The evaluation.
+
+    Raises:
+        UsageError: If there are no pictures.
+    """
+    num_right, loss, num_images = 0, 0.0, 0
+    with _modes_restored(model), torch.no_grad():
+        model.eval()
+        for batch in batches:
+            with runtime.autocast():
+                logits = model(batch.inputs)
+            logits = logits.float()
+            num_right += int((logits.argmax(dim=1) == batch.labels).sum())
+            loss += float(F.cross_entropy(logits, batch.labels, reduction="sum"))
+            num_images += len(batch.labels)
+    if not num_images:
+        raise UsageError("no pictures to evaluate on: expected at least one")
+    return Evaluation(accuracy=100 * num_right / num_images, loss=loss / num_images, num_images=num_images)
+
+
+def recompute_batchnorm(model: nn.Module, inputs: Iterable[Tensor], runtime: Runtime) -> None:
+    """Running statistics replaced by the plain average over the given batches.
+
+    Only batch normalization is in training mode meanwhile, so dropout stays off; modes and momenta are as before
+    afterwards. A network without running statistics is left alone.
+
+    Args:
+        model: Lies on the runtime's device; its running statistics are replaced in place.
+        inputs: Batches `[B, C, H, W]` of training pictures; all weigh the same, so let them be of one size.
+        runtime: Where and how precisely to compute.
+
+    Raises:
+        UsageError: If there are no batches.
+    """
+    layers = [layer for layer in model.modules() if isinstance(layer, _BatchNorm) and layer.track_running_stats]
+    if not layers:
+        return
+    momenta = [layer.momentum for layer in layers]
+    with _modes_restored(model), torch.no_grad():
+        model.eval()
+        batches = iter(inputs)
+        first = next(batches, None)
+        if first is None:
+            raise UsageError("no pictures to recompute batch normalization from: expected at least one batch")
+        try:
+            for layer in layers:
+                layer.reset_running_stats()
+                layer.momentum = None
+                layer.train()
+            for batch in (first, *batches):
+                with runtime.autocast():
+                    model(batch)
+        finally:
+            for layer, momentum in zip(layers, momenta, strict=True):
+                layer.momentum = momentum
+
+
+@contextmanager
+def _modes_restored(model: nn.Module) -> Iterator[None]:
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training

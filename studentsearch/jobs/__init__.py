@@ -1,0 +1,1 @@
+"""One long job a file; jobs join the columns below them."""

@@ -1,0 +1,88 @@
+"""The evaluate job: how often a network is right on all test images, and how long an image takes."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from studentsearch.engine.runtime import open_runtime
+from studentsearch.jobs.opening import judge, open_data, open_model, published_normalization
+from studentsearch.jobs.options import ComputeOptions, DataOptions
+from studentsearch.runs.files import JsonValue
+from studentsearch.student.folder import is_student_folder, read_student
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluateOptions:
+    """What a user chooses when evaluating.
+
+    Attributes:
+        model: Registry name, `python:module:function` or a student folder.
+        weights: Its weights; None means the folder's, embedded or published ones.
+        data: The images; a student folder knows its own.
+        compute: Device, precision, threads.
+    """
+
+    model: str
+    weights: Path | None = None
+    data: DataOptions = field(default_factory=DataOptions)
+    compute: ComputeOptions = field(default_factory=ComputeOptions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluatedModel:
+    """How a network does on the test images.
+
+    Attributes:
+        accuracy: Top-1 in percent.
+        loss: Mean cross entropy in nats.
+        num_images: Test images.
+        images_per_second: Measured, this machine, this runtime.
+        device: The runtime in words.
+    """
+
+    accuracy: float
+    loss: float
+    num_images: int
+    images_per_second: float
+    device: str
+
+    def as_json(self) -> dict[str, JsonValue]:
+        """The figures as JSON values."""
+        values: dict[str, JsonValue] = asdict(self)
+        return values
+
+
+def evaluate(options: EvaluateOptions) -> EvaluatedModel:
+    """Judge a network on all test images.
+
+    Args:
+        options: Network, weights, images.
+
+    Returns:
+        The figures.
+    """
+    runtime = open_runtime(options.compute.device, options.compute.precision, options.compute.threads)
+    chosen = options.data
+    if chosen.name is None and is_student_folder(Path(options.model)):
+        chosen = DataOptions(
+            name=read_student(Path(options.model)).origin.data,
+            data_root=chosen.data_root,
+            download=chosen.download,
+            image_size=chosen.image_size,
+            mean=chosen.mean,
+            std=chosen.std,
+        )
+    data = open_data(chosen, options.model, published_normalization(options.model, options.weights, chosen))
+    model = open_model(options.model, options.weights, data, chosen)
+    started = time.perf_counter()
+    result = judge(model.module.to(runtime.device), data.dataset.test, data.normalization, runtime)
+    seconds = time.perf_counter() - started
+    return EvaluatedModel(
+        accuracy=result.accuracy,
+        loss=result.loss,
+        num_images=result.num_images,
+        images_per_second=result.num_images / seconds,
+        device=runtime.name(),
+    )

@@ -1,0 +1,204 @@
+"""What every job opens first: images, a teacher, a runtime; and the facts about them that a manifest keeps."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from studentsearch import __version__
+from studentsearch.data.augment import Augmentation, parse_augmentation
+from studentsearch.data.batches import HeldOut, Normalization, hold_out, in_order, parse_normalization
+from studentsearch.data.dataset import Dataset, Images
+from studentsearch.data.sources import default_data_root, open_dataset
+from studentsearch.engine.evaluate import Evaluation, evaluate
+from studentsearch.engine.runtime import Runtime
+from studentsearch.errors import UsageError
+from studentsearch.graph.network import Network
+from studentsearch.graph.trace import trace
+from studentsearch.jobs.options import DataOptions
+from studentsearch.models.published import fetch_published, published_weights
+from studentsearch.models.registry import build_model, canonical_name
+from studentsearch.models.weights import embedded_weights, load_weights, read_weights
+from studentsearch.runs.files import JsonValue
+from studentsearch.student.folder import is_student_folder, read_student
+
+EVALUATION_BATCH = 250
+_DATA_OF = {"densenet100_12": "cifar10", "densenet_digits": "digits"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedData:
+    """Images, split, and how they reach a network.
+
+    Attributes:
+        dataset: All images and their facts.
+        split: The training images, a seeded tenth held out.
+        augmentation: How training images are varied.
+        normalization: What every network of the job sees.
+    """
+
+    dataset: Dataset
+    split: HeldOut
+    augmentation: Augmentation
+    normalization: Normalization
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedModel:
+    """A network with weights.
+
+    Attributes:
+        name: What the user called it.
+        module: The network, in evaluation mode.
+        network: Its trace.
+        sha256: Hash over its weights.
+    """
+
+    name: str
+    module: nn.Module
+    network: Network
+    sha256: str
+
+
+def data_name(options: DataOptions, model: str) -> str:
+    """The data a job means: what the user named, else what the model was published or embedded for."""
+    if options.name is not None:
+        return options.name
+    found = _DATA_OF.get(canonical_name(model))
+    if found is None:
+        if not is_student_folder(Path(model)):
+            build_model(model, num_classes=2)  # a name that does not exist is the first mistake to mend
+        raise UsageError(f"no data named, and {model} has no usual ones; give --data, such as cifar10 or folder:PATH")
+    return found
+
+
+def open_data(options: DataOptions, model: str, default: Normalization | None = None) -> OpenedData:
+    """Open the images of a job.
+
+    Args:
+        options: What the user chose.
+        model: The network they are for.
+        default: The normalization that came with the network's weights, if any.
+
+    Returns:
+        The images, the held-out tenth always the same one.
+
+    Raises:
+        UsageError: Only one of mean and deviation is given.
+    """
+    dataset = open_dataset(
+        data_name(options, model),
+        data_root=options.data_root,
+        download=options.download,
+        image_size=options.image_size,
+    )
+    if (options.mean is None) != (options.std is None):
+        raise UsageError("found only one of --mean and --std; give both or neither")
+    if options.mean is not None and options.std is not None:
+        normalization = parse_normalization(options.mean, options.std)
+    else:
+        normalization = default or Normalization(mean=dataset.mean, std=dataset.std)
+    return OpenedData(
+        dataset=dataset,
+        split=hold_out(dataset.train),
+        augmentation=parse_augmentation(options.augment, dataset.augmentation),
+        normalization=normalization,
+    )
+
+
+def open_model(name: str, weights: Path | None, data: OpenedData, options: DataOptions) -> OpenedModel:
+    """Open a trained network: a student folder, a file of weights, embedded weights, or the published ones.
+
+    Args:
+        name: Registry name, `python:module:function`, or a student folder.
+        weights: A file of weights; None means the folder's, embedded or published ones.
+        data: The images that it must fit.
+        options: Where published weights lie and whether they may be fetched.
+
+    Returns:
+        The network.
+
+    Raises:
+        UsageError: The network and the data have different numbers of classes.
+    """
+    folder = Path(name)
+    if is_student_folder(folder):
+        module = read_student(folder).module
+        if weights is not None:
+            load_weights(module, read_weights(weights), source=str(weights))
+    else:
+        channels = data.dataset.image_shape[0]
+        module = build_model(name, num_classes=data.dataset.num_classes, in_channels=channels)
+        file = weights or _usual_weights(name, data.dataset.name, options)
+        load_weights(module, read_weights(file), source=str(file))
+    module = module.eval().to(memory_format=torch.channels_last)
+    network = trace(module, data.dataset.image_shape)
+    if network.num_outputs != data.dataset.num_classes:
+        raise UsageError(
+            f"{name} answers with {network.num_outputs} classes, the data has {data.dataset.num_classes}; "
+            "give the data it was trained on"
+        )
+    return OpenedModel(name=name, module=module, network=network, sha256=state_sha256(module.state_dict()))
+
+
+def published_normalization(name: str, weights: Path | None, options: DataOptions) -> Normalization | None:
+    """The normalization that a job's weights were trained with, where it is known."""
+    folder = Path(name)
+    if is_student_folder(folder):
+        origin = read_student(folder).origin
+        return Normalization(mean=origin.mean, std=origin.std)
+    entry = None if weights is not None else published_weights(name, data_name(options, name))
+    return None if entry is None else Normalization(mean=entry.mean, std=entry.std)
+
+
+def judge(module: nn.Module, images: Images, normalization: Normalization, runtime: Runtime) -> Evaluation:
+    """Top-1 accuracy and loss of a network on images in order."""
+    return evaluate(module, in_order(images, normalization, EVALUATION_BATCH, runtime.device), runtime)
+
+
+def state_sha256(state: Mapping[str, Tensor]) -> str:
+    """A hash over names, shapes and values of a state."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
+    return digest.hexdigest()
+
+
+def environment_facts(runtime: Runtime, seed: int) -> dict[str, JsonValue]:
+    """Command, versions, device and seed, for a manifest."""
+    packages: dict[str, JsonValue] = {name: version(name) for name in ("torch", "torchvision", "safetensors")}
+    command: list[JsonValue] = [Path(sys.argv[0]).name, *sys.argv[1:]]
+    return {
+        "command": command,
+        "versions": {"studentsearch": __version__, "python": platform.python_version(), **packages},
+        "device": runtime.name(),
+        "seed": seed,
+    }
+
+
+def data_facts(data: OpenedData) -> dict[str, JsonValue]:
+    """The facts about images that decide a run's outcome."""
+    return {
+        "name": data.dataset.name,
+        "fingerprint": data.dataset.fingerprint,
+        "augment": str(data.augmentation),
+        "mean": list(data.normalization.mean),
+        "std": list(data.normalization.std),
+    }
+
+
+def _usual_weights(name: str, dataset: str, options: DataOptions) -> Path:
+    embedded = embedded_weights(name)
+    if embedded is not None and dataset == "digits":
+        return embedded
+    return fetch_published(name, dataset, data_root=options.data_root or default_data_root(), download=options.download)

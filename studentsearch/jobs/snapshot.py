@@ -1,0 +1,117 @@
+"""From gates and weights to a student on disk: fold, recompute statistics, restore norms, cut, prove, write."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from studentsearch.engine.evaluate import recompute_batchnorm
+from studentsearch.engine.runtime import Runtime
+from studentsearch.graph.gates import GateSite, scale_weights
+from studentsearch.graph.liveness import liveness
+from studentsearch.graph.macs import count_macs
+from studentsearch.graph.network import Network
+from studentsearch.graph.trace import trace
+from studentsearch.student.blocks import kept_by_block
+from studentsearch.student.build import build_with_weights
+from studentsearch.student.check import check_cut
+from studentsearch.student.counts import Counts, count_everything
+from studentsearch.student.folder import Origin, StudentRecord, write_student
+from studentsearch.student.restore import restore_norms
+from studentsearch.student.slice import Cut, cut
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeacherFacts:
+    """What a snapshot needs of the teacher.
+
+    Attributes:
+        network: Its trace.
+        sites: Its gates.
+        state: Its state by name, on the CPU.
+        counts: Its cost.
+        origin: Where students of it come from.
+    """
+
+    network: Network
+    sites: tuple[GateSite, ...]
+    state: dict[str, Tensor]
+    counts: Counts
+    origin: Origin
+
+
+def write_snapshot(
+    folder: Path,
+    module: nn.Module,
+    gates: Tensor,
+    teacher: TeacherFacts,
+    *,
+    images: Iterable[Tensor],
+    probe: Tensor,
+    runtime: Runtime,
+) -> nn.Module:
+    """Cut the student that these gates leave and write it.
+
+    Args:
+        folder: The student folder.
+        module: The gated copy; it is not changed.
+        gates: `[G]`, closed where 0.
+        teacher: The network that it was copied from.
+        images: Training batches `[B, C, H, W]` from which BatchNorm statistics are recomputed.
+        probe: `[B, C, H, W]`, a few normalised images on which gated and cut network are compared.
+        runtime: Where and how precisely to compute.
+
+    Returns:
+        The student, in evaluation mode, on the CPU.
+    """
+    folded_module = copy.deepcopy(module)
+    scaled = scale_weights(dict(folded_module.named_parameters()), teacher.sites, gates)
+    folded_module.load_state_dict({name: tensor.detach() for name, tensor in scaled.items()}, strict=False)
+    recompute_batchnorm(folded_module, images, runtime)
+    folded_module = folded_module.cpu()
+    folded = _converted(folded_module.state_dict(), torch.float64)
+    network = teacher.network
+    alive = liveness(network, teacher.sites, np.asarray(gates.cpu().numpy() != 0))
+    exact = cut(network, alive, restore_norms(network, alive, teacher.state, folded))
+    check = check_cut(folded_module, folded, exact, macs=int(count_macs(network, alive)), images=probe.cpu())
+    student = Cut(spec=exact.spec, tensors=_converted(exact.tensors, torch.float32))
+    small = build_with_weights(student.spec, student.tensors)
+    record = StudentRecord(
+        spec=student.spec,
+        origin=teacher.origin,
+        counts=count_everything(small, trace(small, network.input_shape)),
+        teacher_counts=teacher.counts,
+        check=check,
+        blocks=kept_by_block(network, alive),
+    )
+    write_student(folder, student, record)
+    return small
+
+
+def _converted(tensors: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
+    """Copies of floating tensors in another precision; integers as they are."""
+    return {
+        name: tensor.detach().to(dtype, copy=True) if tensor.is_floating_point() else tensor
+        for name, tensor in tensors.items()
+    }
+
+
+def plain_counts(module: nn.Module, network: Network) -> Counts:
+    """The cost of a whole network in every convention, counted on its plain form so that no call hides from thop.
+
+    Args:
+        module: The network.
+        network: Its trace.
+
+    Returns:
+        The counts; parameters are the module's own.
+    """
+    everything = liveness(network, (), np.ones(0, dtype=np.bool_))
+    whole = cut(network, everything, {name: tensor.detach().cpu() for name, tensor in module.state_dict().items()})
+    return count_everything(build_with_weights(whole.spec, whole.tensors), network)

@@ -1,0 +1,96 @@
+"""The teach job: train a teacher, or any baseline, on the labels alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from studentsearch.engine.progress import Progress, SilentProgress
+from studentsearch.engine.runtime import open_runtime
+from studentsearch.jobs.opening import data_facts, environment_facts, open_data
+from studentsearch.jobs.options import ComputeOptions, DataOptions
+from studentsearch.jobs.training import Judged, Training, TrainingRecipe
+from studentsearch.models.registry import build_model
+from studentsearch.runs.files import JsonValue
+from studentsearch.runs.folder import RunFolder
+from studentsearch.runs.tensors import save_tensors
+
+WEIGHTS_NAME = "weights.safetensors"
+BEST_WEIGHTS_NAME = "weights-best.safetensors"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeachOptions:
+    """What a user chooses when training a network on labels.
+
+    Attributes:
+        model: Registry name or `python:module:function`.
+        out: The run folder.
+        data: The images.
+        compute: Device, precision, threads, seed.
+        recipe: How it is trained.
+    """
+
+    model: str
+    out: Path
+    data: DataOptions = field(default_factory=DataOptions)
+    compute: ComputeOptions = field(default_factory=ComputeOptions)
+    recipe: TrainingRecipe = field(default_factory=TrainingRecipe)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedNetwork:
+    """What a training left: where it stands last, and where it was best on the held-out images."""
+
+    last: Judged
+    best: Judged
+
+
+def teach(options: TeachOptions, progress: Progress | None = None) -> TrainedNetwork:
+    """Train a network on labels; its weights are OUT/weights.safetensors (last) and OUT/weights-best.safetensors.
+
+    Args:
+        options: Model, images, recipe, run folder.
+        progress: Hears of every step; None for silence.
+
+    Returns:
+        Accuracies of the last and the best epoch.
+    """
+    runtime = open_runtime(options.compute.device, options.compute.precision, options.compute.threads)
+    data = open_data(options.data, options.model)
+    torch.manual_seed(options.compute.seed)
+    module = build_model(options.model, num_classes=data.dataset.num_classes, in_channels=data.dataset.image_shape[0])
+    training = Training(
+        module,
+        cross_entropy_terms,
+        options.recipe,
+        data,
+        phase="teach",
+        seed=options.compute.seed,
+        runtime=runtime,
+        progress=progress or SilentProgress(),
+    )
+    configuration: dict[str, JsonValue] = {
+        "model": options.model,
+        "data": data_facts(data),
+        "precision": runtime.precision,
+        "seed": options.compute.seed,
+        "recipe": options.recipe.as_json(),
+    }
+    facts = environment_facts(runtime, options.compute.seed) | {"data": data_facts(data)}
+    with RunFolder.open(options.out, kind="teach", configuration=configuration, facts=facts) as run:
+        trained = training.run(run)
+        save_tensors(run.path / WEIGHTS_NAME, trained.last_state)
+        save_tensors(run.path / BEST_WEIGHTS_NAME, trained.best_state)
+        run.finish({"last": asdict(trained.last), "best": asdict(trained.best)})
+    return TrainedNetwork(last=trained.last, best=trained.best)
+
+
+def cross_entropy_terms(logits: Tensor, inputs: Tensor, labels: Tensor) -> Mapping[str, Tensor]:  # noqa: ARG001
+    """Cross entropy to the labels, the only term of `teach`."""
+    return {"loss": F.cross_entropy(logits.float(), labels)}

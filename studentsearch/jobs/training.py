@@ -1,0 +1,265 @@
+"""Training of one network, for `teach` and `distill` alike: batches, terms, schedule, held-out choice, checkpoints."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from studentsearch.data.batches import Batches
+from studentsearch.engine.loop import run_steps
+from studentsearch.engine.progress import Progress
+from studentsearch.engine.runtime import Runtime
+from studentsearch.engine.schedule import Schedule
+from studentsearch.errors import DivergedError, UsageError
+from studentsearch.jobs.opening import OpenedData, judge
+from studentsearch.runs.files import JsonValue
+from studentsearch.runs.folder import RunFolder
+
+Terms = Callable[[Tensor, Tensor, Tensor], Mapping[str, Tensor]]
+"""From logits `[B, K]`, inputs `[B, C, H, W]` and labels `[B]` to named scalars; `loss` is what is minimised."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingRecipe:
+    """How a network is trained.
+
+    Attributes:
+        epochs: Passes over the training images; ignored where `steps` is given.
+        steps: Steps in all; None means `epochs`.
+        batch: Images a step.
+        rate: Learning rate after warm-up.
+        schedule: How the rate falls.
+        milestones: Where a "milestones" rate is divided by 10, as shares of the training.
+        warmup: Length of the linear warm-up, as a share of the training.
+        momentum: Nesterov momentum.
+        weight_decay: On all parameters.
+    """
+
+    epochs: int = 300
+    steps: int | None = None
+    batch: int = 128
+    rate: float = 0.1
+    schedule: Literal["cosine", "milestones", "constant"] = "milestones"
+    milestones: tuple[float, ...] = (0.5, 0.75)
+    warmup: float = 0.0
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot mean anything.
+
+        Raises:
+            UsageError: No steps, or shares outside 0..1.
+        """
+        if self.epochs < 1 or (self.steps is not None and self.steps < 1):
+            raise UsageError(f"found {self.epochs} epochs and {self.steps} steps; expected at least 1")
+        if not all(0 < share < 1 for share in self.milestones) or not 0 <= self.warmup < 1:
+            raise UsageError(
+                f"found milestones {self.milestones} and warm-up {self.warmup}; expected shares between 0 and 1"
+            )
+
+    def as_json(self) -> dict[str, JsonValue]:
+        """The recipe as JSON values."""
+        values: dict[str, JsonValue] = asdict(self)
+        return values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A network at some point of its training, accuracies in percent.
+
+    Attributes:
+        step: Steps taken.
+        epoch: Passes over the training images, with fraction.
+        accuracy_held_out: On the held-out training images, by which the best is chosen.
+        accuracy_test: On the test images, which choose nothing.
+    """
+
+    step: int
+    epoch: float
+    accuracy_held_out: float
+    accuracy_test: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """The outcome: the last state, and the one best on the held-out images."""
+
+    last: Judged
+    best: Judged
+    last_state: dict[str, Tensor]
+    best_state: dict[str, Tensor]
+
+
+class Training:
+    """One training: what is fixed, and the state that moves."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        terms: Terms,
+        recipe: TrainingRecipe,
+        data: OpenedData,
+        *,
+        phase: str,
+        seed: int,
+        runtime: Runtime,
+        progress: Progress,
+    ) -> None:
+        """Prepare the batches and the optimizer.
+
+        Args:
+            module: The network; it is trained in place, on the runtime's device.
+            terms: What is minimised.
+            recipe: How.
+            data: The images; the held-out tenth chooses.
+            phase: Name of the training in the run's randomness and progress.
+            seed: Seed of order and augmentation.
+            runtime: Where and how precisely to compute.
+            progress: Hears of every step.
+        """
+        self._module = module.to(runtime.device).to(memory_format=torch.channels_last)
+        self._terms, self._recipe, self._data = terms, recipe, data
+        self._phase, self._runtime, self._progress = phase, runtime, progress
+        self._batches = Batches(
+            data.split.train,
+            batch_size=recipe.batch,
+            seed=seed,
+            phase=phase,
+            augmentation=data.augmentation,
+            normalization=data.normalization,
+            device=runtime.device,
+        )
+        self._total = recipe.steps or recipe.epochs * self._batches.steps_per_epoch
+        self._schedule = Schedule(
+            kind=recipe.schedule,
+            rate=recipe.rate,
+            total_steps=self._total,
+            milestones=tuple(round(share * self._total) for share in recipe.milestones),
+            warmup_steps=round(recipe.warmup * self._total),
+        )
+        self._sgd = torch.optim.SGD(
+            self._module.parameters(),
+            lr=recipe.rate,
+            momentum=recipe.momentum,
+            nesterov=recipe.momentum > 0,
+            weight_decay=recipe.weight_decay,
+        )
+        self._seconds = 0.0
+        self._best_accuracy = -1.0
+        self._best_step = 0
+        self._best_state: dict[str, Tensor] = {}
+
+    def run(self, run: RunFolder) -> Trained:
+        """Train to the end, from the last checkpoint if there is one.
+
+        Args:
+            run: Holds checkpoints and metrics.
+
+        Returns:
+            Last and best state, both judged on the test images.
+        """
+        first = self._continue(run)
+        self._progress.begin(self._phase, total=self._total, first=first)
+        run_steps(
+            first=first,
+            last=self._total,
+            take_step=lambda number: self._take_step(number, run),
+            save=lambda number: self._save(number, run),
+            how_to_continue=f"the same command with --out {run.path}",
+        )
+        self._progress.end()
+        last_state = _copied(self._module)
+        last = self._judge(self._total)
+        self._module.load_state_dict(self._best_state)
+        best = self._judge(self._best_step)
+        self._module.load_state_dict(last_state)
+        return Trained(last=last, best=best, last_state=last_state, best_state=self._best_state)
+
+    def _take_step(self, step: int, run: RunFolder) -> bool:
+        started = time.perf_counter()
+        batch = self._batches.batch(step - 1)
+        rate = self._schedule.rate_at(step - 1)
+        for group in self._sgd.param_groups:
+            group["lr"] = rate
+        self._module.train()
+        with self._runtime.autocast():
+            logits = self._module(batch.inputs)
+        terms = self._terms(logits, batch.inputs, batch.labels)
+        self._sgd.zero_grad()
+        terms["loss"].backward()  # type: ignore[no-untyped-call]
+        self._sgd.step()
+        values = {name: term.item() for name, term in terms.items()}
+        if not math.isfinite(values["loss"]):
+            raise DivergedError(f"step {step}: the loss is {values['loss']}; lower --rate or lengthen --warmup")
+        seconds = time.perf_counter() - started
+        self._seconds += seconds
+        accuracy = None
+        if step % self._batches.steps_per_epoch == 0 or step == self._total:
+            accuracy = self._choose(step)
+        row = {"step": step, "epoch": self._epoch(step), **values, "rate": rate, "accuracy_held_out": accuracy}
+        run.append_metrics(row | {"seconds": self._seconds, "images_per_second": self._recipe.batch / seconds})
+        told: dict[str, float | int | str] = {**values, "images_per_second": self._recipe.batch / seconds}
+        if self._best_accuracy >= 0:
+            told["best_held_out"] = self._best_accuracy
+        self._progress.advance(step, told)
+        return False
+
+    def _epoch(self, step: int) -> float:
+        return round(step / self._batches.steps_per_epoch, 3)
+
+    def _choose(self, step: int) -> float:
+        """Accuracy on the held-out images; the state is kept where it is the best so far (the later of equals)."""
+        accuracy = judge(self._module, self._data.split.held_out, self._data.normalization, self._runtime).accuracy
+        if accuracy >= self._best_accuracy:
+            self._best_accuracy, self._best_step, self._best_state = accuracy, step, _copied(self._module)
+        return accuracy
+
+    def _judge(self, step: int) -> Judged:
+        normalization = self._data.normalization
+        return Judged(
+            step=step,
+            epoch=self._epoch(step),
+            accuracy_held_out=judge(self._module, self._data.split.held_out, normalization, self._runtime).accuracy,
+            accuracy_test=judge(self._module, self._data.dataset.test, normalization, self._runtime).accuracy,
+        )
+
+    def _save(self, step: int, run: RunFolder) -> None:
+        tensors = {f"module.{name}": tensor for name, tensor in self._module.state_dict().items()}
+        tensors |= {f"best.{name}": tensor for name, tensor in self._best_state.items()}
+        for name, parameter in self._module.named_parameters():
+            buffer = self._sgd.state[parameter].get("momentum_buffer")
+            if buffer is not None:
+                tensors[f"momentum.{name}"] = buffer
+        facts = {"seconds": self._seconds, "best_accuracy": self._best_accuracy, "best_step": self._best_step}
+        run.save_checkpoint(step, tensors, facts)
+
+    def _continue(self, run: RunFolder) -> int:
+        checkpoint = run.load_checkpoint()
+        if checkpoint is None:
+            return 0
+        tensors, facts = checkpoint.tensors, checkpoint.facts
+        self._module.load_state_dict(_below(tensors, "module."))
+        self._best_state = _below(tensors, "best.")
+        for name, parameter in self._module.named_parameters():
+            buffer = tensors.get(f"momentum.{name}")
+            if buffer is not None:
+                self._sgd.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(buffer)
+        self._seconds = float(str(facts["seconds"]))
+        self._best_accuracy, self._best_step = float(str(facts["best_accuracy"])), int(str(facts["best_step"]))
+        run.cut_metrics(after_step=checkpoint.step)
+        return checkpoint.step
+
+
+def _copied(module: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().clone() for name, tensor in module.state_dict().items()}
+
+
+def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,1 @@
+"""Teachers by name: networks, the registry of their names, and weights from files of several origins."""

@@ -1,0 +1,130 @@
+"""A run or a student as JSON facts and as one HTML page that needs nothing else."""
+
+import json
+from html import escape
+from pathlib import Path
+
+from studentsearch.report.facts import BlockFacts, StudentFacts, read_student
+from studentsearch.report.frames import CHARTED, course_frame, student_folders
+from studentsearch.report.run_facts import is_student_folder, read_run, read_search, read_training
+from studentsearch.report.svg import course_svg, triangle_svg
+from studentsearch.report.tables import WordTable, accuracies_table, blocks_table, counts_table, students_table
+from studentsearch.report.triangle import EXPLANATION, dense_triangles
+from studentsearch.report.words import fact_name, value_words
+from studentsearch.runs.files import JsonValue, write_text
+from studentsearch.runs.manifest import Manifest
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
+table { border-collapse: collapse; margin: 1rem 0; }
+caption { text-align: left; font-weight: bold; }
+th, td { padding: .2rem .7rem; text-align: right; border-bottom: 1px solid #ddd; font-variant-numeric: tabular-nums; }
+th:first-child, td:first-child { text-align: left; overflow-wrap: anywhere; }
+table.facts td { text-align: left; overflow-wrap: anywhere; }
+figure { display: inline-block; margin: 1rem 2rem 1rem 0; vertical-align: top; }
+"""
+
+
+def report_json(path: Path) -> dict[str, JsonValue]:
+    """The facts behind the report as JSON values.
+
+    Args:
+        path: A run folder or a student folder.
+
+    Returns:
+        For a run: kind, status, configuration, facts, results and its students; for a student: kind "student" and
+        its counts and blocks. Drop ratios are shares from 0 to 1.
+    """
+    if is_student_folder(path):
+        return {"kind": "student", **_student_json(read_student(path))}
+    manifest = read_run(path)
+    students: dict[str, JsonValue] = {
+        label: _student_json(read_student(folder)) for label, folder in student_folders(path, manifest).items()
+    }
+    return {
+        "kind": manifest.kind,
+        "status": manifest.status,
+        "configuration": manifest.configuration,
+        "facts": manifest.facts,
+        "results": manifest.results,
+        "students": students,
+    }
+
+
+def _student_json(student: StudentFacts) -> dict[str, JsonValue]:
+    return {
+        "macs": student.counts.macs,
+        "parameters": student.counts.parameters,
+        "teacher_macs": student.teacher_counts.macs,
+        "teacher_parameters": student.teacher_counts.parameters,
+        "blocks": [_block_json(block) for block in student.blocks],
+    }
+
+
+def _block_json(block: BlockFacts) -> dict[str, JsonValue]:
+    return {
+        "name": block.name,
+        "inputs": block.inputs,
+        "kept_inputs": block.kept_inputs,
+        "drop_ratio": block.drop_ratio,
+        "connections_drop_ratio": block.connections_drop_ratio,
+        "channels_drop_ratio": block.channels_drop_ratio,
+        "macs_before": block.macs_before,
+        "macs_after": block.macs_after,
+    }
+
+
+def write_html(path: Path, file: Path) -> None:
+    """Write the report as one page: tables, the course and the triangles; no other file, script or address.
+
+    Args:
+        path: A run folder or a student folder.
+        file: The page; replaced whole.
+    """
+    if is_student_folder(path):
+        title, parts = f"Student {path.resolve().name}", _student_parts(read_student(path))
+    else:
+        manifest = read_run(path)
+        title, parts = f"{manifest.kind.capitalize()} {path.resolve().name}", _run_parts(path, manifest)
+    head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>'
+    body = "\n".join([f"<h1>{escape(title)}</h1>", *parts])
+    write_text(file, f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n')
+
+
+def _run_parts(path: Path, manifest: Manifest) -> list[str]:
+    parts = [f"<p>{escape(manifest.status)}</p>", _facts_html(manifest)]
+    course = course_frame(path)
+    parts += [
+        course_svg(f"{fact_name(key)} over steps", course["step"].tolist(), course[key].tolist(), key=key)
+        for key in CHARTED[manifest.kind]
+        if key in course and course[key].notna().any()
+    ]
+    if manifest.kind == "search":
+        parts.append(_table_html(students_table(read_search(path, manifest))))
+    else:
+        parts.append(_table_html(accuracies_table(read_training(path, manifest))))
+    for label, folder in student_folders(path, manifest).items():
+        parts += [f"<h2>Student {escape(label)}</h2>", *_student_parts(read_student(folder))]
+    return parts
+
+
+def _student_parts(student: StudentFacts) -> list[str]:
+    parts = [_table_html(counts_table(student)), _table_html(blocks_table(student))]
+    triangles = dense_triangles(student.blocks)
+    if triangles:
+        parts += ["<h3>Connections</h3>", f"<p>{escape(EXPLANATION)}</p>", *map(triangle_svg, triangles)]
+    return parts
+
+
+def _facts_html(manifest: Manifest) -> str:
+    rows = "".join(
+        f"<tr><td>{escape(key)}</td><td>{escape(value_words(value))}</td></tr>" for key, value in manifest.facts.items()
+    )
+    options = escape(json.dumps(manifest.configuration, indent=2))
+    return f'<table class="facts">{rows}</table><details><summary>Options</summary><pre>{options}</pre></details>'
+
+
+def _table_html(table: WordTable) -> str:
+    header = "".join(f"<th>{escape(name)}</th>" for name in table.header)
+    rows = "".join("<tr>" + "".join(f"<td>{escape(word)}</td>" for word in row) + "</tr>" for row in table.rows)
+    return f"<table><caption>{escape(table.title)}</caption><tr>{header}</tr>{rows}</table>"

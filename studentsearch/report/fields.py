@@ -1,0 +1,110 @@
+"""Typed reading of JSON objects: a missing or mistyped entry is named with its file and its path."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from studentsearch.errors import InputFileError
+from studentsearch.runs.files import JsonValue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fields:
+    """One JSON object and where it stands.
+
+    Attributes:
+        values: The entries.
+        place: File and path within it, for messages.
+    """
+
+    values: Mapping[str, JsonValue]
+    place: str
+
+    def integer(self, key: str) -> int:
+        """The whole number at `key`."""
+        value = self.values.get(key)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self._unexpected(key, "a whole number")
+        return value
+
+    def number(self, key: str) -> float:
+        """The number at `key`."""
+        value = self.values.get(key)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self._unexpected(key, "a number")
+        return float(value)
+
+    def number_or_none(self, key: str) -> float | None:
+        """The number at `key`; None where it is null or missing."""
+        return None if self.values.get(key) is None else self.number(key)
+
+    def integer_or_none(self, key: str) -> int | None:
+        """The whole number at `key`; None where it is null or missing."""
+        return None if self.values.get(key) is None else self.integer(key)
+
+    def amount(self, key: str) -> int:
+        """The whole number at `key`, or the length of a list there: channels may stand as their indices."""
+        value = self.values.get(key)
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            return len(value)
+        return self.integer(key)
+
+    def text(self, key: str) -> str:
+        """The text at `key`."""
+        value = self.values.get(key)
+        if not isinstance(value, str):
+            raise self._unexpected(key, "text")
+        return value
+
+    def has(self, key: str) -> bool:
+        """Whether `key` is there and not null."""
+        return self.values.get(key) is not None
+
+    def fields(self, key: str) -> "Fields":
+        """The object at `key`."""
+        value = self.values.get(key)
+        if not isinstance(value, Mapping):
+            raise self._unexpected(key, "an object")
+        return Fields(values=value, place=f"{self.place}: {key}")
+
+    def many(self, key: str) -> tuple["Fields", ...]:
+        """The objects of the list at `key`."""
+        value = self.values.get(key)
+        if not isinstance(value, Sequence) or isinstance(value, str):
+            raise self._unexpected(key, "a list of objects")
+        entries = []
+        for position, entry in enumerate(value):
+            if not isinstance(entry, Mapping):
+                raise self._unexpected(key, "a list of objects")
+            entries.append(Fields(values=entry, place=f"{self.place}: {key}[{position}]"))
+        return tuple(entries)
+
+    def _unexpected(self, key: str, expected: str) -> InputFileError:
+        found = f"{self.values[key]!r:.40}" if key in self.values else "nothing"
+        return InputFileError(f"{self.place}: found {found} at {key!r}, expected {expected}; write the folder again")
+
+
+def read_fields(file: Path) -> Fields:
+    """The JSON object that a file holds.
+
+    Args:
+        file: A JSON file.
+
+    Returns:
+        Its entries.
+
+    Raises:
+        InputFileError: The file is missing, no JSON, or holds no object; give another folder.
+    """
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputFileError(
+            f"found no {file}; expected it in a whole folder; copy or make the folder again"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise InputFileError(f"{file} cannot be read: {error}; expected JSON; copy or make the folder again") from error
+    if not isinstance(value, dict):
+        raise InputFileError(f"{file} holds a {type(value).__name__}; expected a JSON object; give another folder")
+    return Fields(values=value, place=str(file))

@@ -1,0 +1,75 @@
+"""Pictures for the page as inline SVG: a course over steps, and the triangle of a dense block."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from html import escape
+
+from studentsearch.report.triangle import Triangle, TriangleRow, ramp_colour
+from studentsearch.report.words import fact_words, percent_words
+
+CELL = 14
+LABEL = 28
+WIDTH, HEIGHT, MARGIN = 420, 120, 8
+
+
+def triangle_svg(triangle: Triangle) -> str:
+    """A dense block's triangle; the cell under the pointer says which connection it is.
+
+    Args:
+        triangle: The block's connections.
+
+    Returns:
+        One HTML figure.
+    """
+    width, height = LABEL + CELL * len(triangle.sources), CELL * len(triangle.rows)
+    cells = "".join(_row_svg(row, triangle.sources, top=CELL * position) for position, row in enumerate(triangle.rows))
+    return _figure(triangle.title, f'<svg width="{width}" height="{height}" role="img">{cells}</svg>')
+
+
+def _row_svg(row: TriangleRow, sources: Sequence[str], *, top: int) -> str:
+    label = f'<text x="{LABEL - 6}" y="{top + CELL - 3}" font-size="11" text-anchor="end">{escape(row.label)}</text>'
+    return label + "".join(_cells(row, sources, top=top))
+
+
+def _cells(row: TriangleRow, sources: Sequence[str], *, top: int) -> Iterator[str]:
+    for column, (ratio, source) in enumerate(zip(row.drop_ratios, sources, strict=True)):
+        if ratio is None:
+            continue
+        red, green, blue = ramp_colour(ratio)
+        hint = escape(f"{row.path} reads {source}: {percent_words(ratio)} dropped")
+        yield (
+            f'<rect x="{LABEL + CELL * column}" y="{top}" width="{CELL - 1}" height="{CELL - 1}" '
+            f'fill="rgb({red},{green},{blue})"><title>{hint}</title></rect>'
+        )
+
+
+def course_svg(title: str, steps: Iterable[float], values: Iterable[float], *, key: str) -> str:
+    """A metric over steps as one line, with its highest and lowest value.
+
+    Args:
+        title: What is drawn.
+        steps: Steps, ascending.
+        values: As many; what is not finite is left out.
+        key: Name of the metric, for its unit.
+
+    Returns:
+        One HTML figure; empty where no value is finite.
+    """
+    points = [(step, value) for step, value in zip(steps, values, strict=True) if math.isfinite(value)]
+    if not points:
+        return ""
+    lowest, highest = min(value for _, value in points), max(value for _, value in points)
+    first, last = points[0][0], points[-1][0]
+    across = (WIDTH - 2 * MARGIN) / max(last - first, 1)
+    up = (HEIGHT - 2 * MARGIN) / (highest - lowest) if highest > lowest else 0.0
+    drawn = " ".join(
+        f"{MARGIN + (step - first) * across:.1f},{HEIGHT - MARGIN - (value - lowest) * up:.1f}"
+        for step, value in points
+    )
+    line = f'<polyline points="{drawn}" fill="none" stroke="rgb(64,144,208)" stroke-width="1.5"/>'
+    caption = f"{title}: {fact_words(key, lowest)} to {fact_words(key, highest)}"
+    return _figure(caption, f'<svg width="{WIDTH}" height="{HEIGHT}" role="img">{line}</svg>')
+
+
+def _figure(caption: str, picture: str) -> str:
+    return f"<figure><figcaption>{escape(caption)}</figcaption>{picture}</figure>"

@@ -1,0 +1,149 @@
+"""The report's tables as plain rows of words, shared by the terminal and the page."""
+
+from dataclasses import dataclass
+
+from studentsearch.report.facts import CountFacts, StudentFacts
+from studentsearch.report.run_facts import ModelFacts, ReachedFacts, SearchFacts, TrainingFacts
+from studentsearch.report.words import NOTHING, accuracy_words, count_words, percent_words
+from studentsearch.units import format_duration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WordTable:
+    """A table ready to be shown.
+
+    Attributes:
+        title: What it says.
+        header: Names of the columns; the first column is text, the others are figures.
+        rows: As many words as the header has names.
+    """
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def students_table(search: SearchFacts) -> WordTable:
+    """The budgets that a search met, the teacher first.
+
+    Args:
+        search: The results of a search.
+
+    Returns:
+        One row a student; accuracies in percent, before any distillation.
+    """
+    rows: list[tuple[str, ...]] = []
+    full_macs = search.teacher.macs if search.teacher else None
+    if search.teacher:
+        accuracy = accuracy_words(search.teacher.accuracy_test)
+        rows.append(("teacher", NOTHING, NOTHING, count_words(full_macs), "100.0%", NOTHING, accuracy))
+    rows += [
+        (
+            student.label,
+            str(student.step),
+            format_duration(student.seconds),
+            count_words(student.macs),
+            percent_words(student.macs / full_macs if full_macs else None),
+            accuracy_words(student.accuracy_held_out),
+            accuracy_words(student.accuracy_test),
+        )
+        for student in search.students
+    ]
+    return WordTable(
+        title="Budgets met (accuracy as cut, before distillation)",
+        header=("budget", "step", "time", "MACs", "kept", "held out", "test"),
+        rows=tuple(rows),
+    )
+
+
+def accuracies_table(training: TrainingFacts) -> WordTable:
+    """What a training reached, beside where it began and what it learned from.
+
+    Args:
+        training: The results of a distillation or of a teacher's training.
+
+    Returns:
+        One row a moment that is known.
+    """
+    rows: list[tuple[str, ...]] = []
+    if training.teacher:
+        rows.append(("teacher", NOTHING, NOTHING, NOTHING, accuracy_words(training.teacher.accuracy_test)))
+    for name, reached in (("before", training.before), ("best held out", training.best), ("last", training.last)):
+        if reached:
+            rows.append((name, *_reached_words(reached)))
+    return WordTable(title="Accuracy", header=("", "epoch", "step", "held out", "test"), rows=tuple(rows))
+
+
+def _reached_words(reached: ReachedFacts) -> tuple[str, ...]:
+    return (
+        NOTHING if reached.epoch is None else f"{reached.epoch:g}",
+        NOTHING if reached.step is None else str(reached.step),
+        accuracy_words(reached.accuracy_held_out),
+        accuracy_words(reached.accuracy_test),
+    )
+
+
+def cost_table(model: ModelFacts) -> WordTable:
+    """The cost of the network that was trained.
+
+    Args:
+        model: Its facts.
+
+    Returns:
+        One row.
+    """
+    row = ("student", count_words(model.macs), count_words(model.parameters))
+    return WordTable(title="Cost of one image", header=("", "MACs", "parameters"), rows=(row,))
+
+
+def counts_table(student: StudentFacts) -> WordTable:
+    """The cost of one image in every convention, student beside teacher.
+
+    Args:
+        student: A student's facts.
+
+    Returns:
+        One row a convention; exact counts.
+    """
+    names = {
+        "macs": "MACs (conv + linear)",
+        "paper": "MACs + BN + pooling",
+        "thop": "thop",
+        "flops": "FLOPs (torch)",
+        "parameters": "parameters",
+    }
+    rows = [(words, *_compared(student.teacher_counts, student.counts, name)) for name, words in names.items()]
+    return WordTable(title="Cost of one image", header=("", "teacher", "student", "kept"), rows=tuple(rows))
+
+
+def _compared(teacher: CountFacts, student: CountFacts, name: str) -> tuple[str, ...]:
+    before, after = int(getattr(teacher, name)), int(getattr(student, name))
+    return (f"{before:,}", f"{after:,}", percent_words(after / before if before else None))
+
+
+def blocks_table(student: StudentFacts) -> WordTable:
+    """What went, block by block.
+
+    Args:
+        student: A student's facts.
+
+    Returns:
+        One row a block; the drop ratios are shares of input channels that went.
+    """
+    rows = [
+        (
+            block.name,
+            f"{block.kept_inputs}/{block.inputs}",
+            percent_words(block.drop_ratio),
+            percent_words(block.connections_drop_ratio),
+            percent_words(block.channels_drop_ratio),
+            count_words(block.macs_before),
+            count_words(block.macs_after),
+            percent_words(block.macs_after / block.macs_before if block.macs_before else None),
+        )
+        for block in student.blocks
+    ]
+    header = ("block", "inputs", "dropped", "connections", "channels", "MACs", "after", "kept")
+    return WordTable(
+        title="Input channels dropped and multiply-accumulates kept, by block", header=header, rows=tuple(rows)
+    )

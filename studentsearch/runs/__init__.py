@@ -1,0 +1,1 @@
+"""Run folders on disk: tensors, manifest, metrics and checkpoints, each replaced whole; knows no model."""

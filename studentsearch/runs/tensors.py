@@ -1,0 +1,78 @@
+"""Named tensors on disk, as safetensors: no code is run when such a file is read."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from studentsearch.errors import InputFileError
+from studentsearch.runs.files import write_bytes
+
+_NO_METADATA: Mapping[str, str] = MappingProxyType({})
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] = _NO_METADATA) -> str:
+    """Replace a safetensors file whole.
+
+    Args:
+        path: The file; its folder is made where it is missing.
+        tensors: Any shapes, dtypes and devices; tensors that share memory are written one by one.
+        metadata: Text kept in the file's header.
+
+    Returns:
+        SHA-256 of the written file, 64 hexadecimal digits.
+    """
+    # copied: safetensors refuses tensors that share memory or are strided
+    on_host = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
+    content = save(on_host, dict(metadata) or None)
+    write_bytes(path, content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """Every tensor of a safetensors file, on the CPU.
+
+    Args:
+        path: A file written by `save_tensors` or any other safetensors file.
+
+    Returns:
+        Name to tensor, shapes and dtypes as saved.
+
+    Raises:
+        InputFileError: The file is missing, unreadable or damaged; give another one.
+    """
+    try:
+        loaded: dict[str, Tensor] = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise _unreadable(path, error) from error
+    return loaded
+
+
+def load_metadata(path: Path) -> dict[str, str]:
+    """The text kept in the header of a safetensors file.
+
+    Args:
+        path: An existing safetensors file.
+
+    Returns:
+        Key to text; empty where none was saved.
+
+    Raises:
+        InputFileError: The file is missing, unreadable or damaged; give another one.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(file.metadata() or {})
+    except (OSError, SafetensorError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> InputFileError:
+    if not path.is_file():
+        return InputFileError(f"found no file {path}; expected safetensors weights there; check the path")
+    reason = " ".join(str(error).split())
+    return InputFileError(f"cannot read {path}: {reason}; expected a whole safetensors file; copy or make it again")

@@ -1,0 +1,71 @@
+"""How a search moves: the defaults that arrive, and the method exactly as printed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+
+from studentsearch.runs.files import JsonValue
+from studentsearch.search.objective import Objective
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchRecipe:
+    """The knobs of a search.
+
+    Attributes:
+        steps: Step near which the last budget is met; with a constant `l2`, the last step taken.
+        batch: Images a step.
+        objective: The data term.
+        l2: A constant penalty; None lets it follow the count.
+        pace: Exponent of the planned course of the count; below 1 it starts faster and ends slower.
+        horizon: Steps ahead for which a following penalty is chosen.
+        gate_rate: eta of the gates' proximal step.
+        momentum_cap: Largest momentum of the gates; None for (k - 2) / (k + 1) as printed.
+        nonnegative: Whether gates are held at or above zero.
+        is_relative: Whether a reader's gradients (of gates and weights) shrink with the squared mean of its gates.
+        weight_rate: First learning rate of the weights.
+        final_weight_rate: Their last one, along a cosine over `steps`.
+        weight_decay: l1 of the objective.
+        batches_for_statistics: Batches of 128 training images from which BatchNorm is recomputed after a cut.
+    """
+
+    steps: int = 1000
+    batch: int = 64
+    objective: Objective = field(default_factory=Objective)
+    l2: float | None = None
+    pace: float = 0.7
+    horizon: int = 20
+    gate_rate: float = 0.1
+    momentum_cap: float | None = 0.9
+    nonnegative: bool = True
+    is_relative: bool = True
+    weight_rate: float = 0.2
+    final_weight_rate: float = 0.03
+    weight_decay: float = 1e-4
+    batches_for_statistics: int = 32
+
+    def as_json(self) -> dict[str, JsonValue]:
+        """The knobs as JSON values."""
+        values: dict[str, JsonValue] = asdict(self)
+        return values
+
+
+def as_printed(recipe: SearchRecipe) -> SearchRecipe:
+    """The recipe of Gu and Tresp 2020 to the letter: constant l2, uncapped momentum, signed soft threshold, one rate.
+
+    Args:
+        recipe: Gives steps, batch and objective; its l2 is kept where it is set.
+
+    Returns:
+        The same search with every other knob as published.
+    """
+    return replace(
+        recipe,
+        l2=1e-3 if recipe.l2 is None else recipe.l2,
+        gate_rate=0.1,
+        momentum_cap=None,
+        nonnegative=False,
+        is_relative=False,
+        weight_rate=0.1,
+        final_weight_rate=0.1,
+    )

@@ -1,0 +1,260 @@
+"""One search as it moves: weights by SGD, gates by the proximal step, the penalty by the count; nothing on disk."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from studentsearch.engine.runtime import Runtime
+from studentsearch.engine.schedule import cosine
+from studentsearch.errors import DivergedError
+from studentsearch.graph.channels import norm_followed
+from studentsearch.graph.gates import GateSite, num_gates
+from studentsearch.graph.liveness import liveness
+from studentsearch.graph.macs import Counts, count_macs, full_macs, macs_saved_by_gate
+from studentsearch.graph.network import Network
+from studentsearch.search.controller import Forecast, Pace, following_penalty
+from studentsearch.search.floor import indispensable_readers, keep_one_open
+from studentsearch.search.gated import gated_forward, relative_scale, scale_gradients
+from studentsearch.search.objective import data_term
+from studentsearch.search.optimizer import GateOptimizer
+from studentsearch.search.prox import ProximalRule
+from studentsearch.search.recipe import SearchRecipe
+
+_USUAL_MOMENTUM = 0.9
+_DRIFT_MEMORY = 0.8  # the gates' drift is averaged over about five steps,
+_PUSH_MEMORY = 0.9  # the loss's push over about ten
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepFacts:
+    """What one step did.
+
+    Attributes:
+        loss: The data term in nats.
+        l2: The penalty it used.
+        rate: The weights' learning rate it used.
+        macs: Multiply-accumulates after it.
+        target_macs: The count that was planned.
+        open_share: Share of gates that are open.
+        gate_mean: Mean of the open gates.
+        mean_of_all: Mean of all gates.
+        negative_share: Share of gates below zero.
+    """
+
+    loss: float
+    l2: float
+    rate: float
+    macs: int
+    target_macs: float
+    open_share: float
+    gate_mean: float
+    mean_of_all: float
+    negative_share: float
+
+
+class SearchStepper:
+    """The gated copy of a teacher, its optimizers and its penalty."""
+
+    def __init__(
+        self,
+        teacher: nn.Module,
+        network: Network,
+        sites: tuple[GateSite, ...],
+        recipe: SearchRecipe,
+        *,
+        budget_macs: int,
+        runtime: Runtime,
+    ) -> None:
+        """Start at the teacher, all gates open.
+
+        Args:
+            teacher: In evaluation mode, on the runtime's device.
+            network: Its trace.
+            sites: Its gates.
+            recipe: How the search moves.
+            budget_macs: The last budget, which the pace leads to.
+            runtime: Where and how precisely to compute.
+        """
+        self._teacher, self._network, self._sites, self._recipe, self._runtime = (
+            teacher,
+            network,
+            sites,
+            recipe,
+            runtime,
+        )
+        self.module = copy.deepcopy(teacher).train()
+        self.pace = Pace(
+            full_macs=full_macs(network), budget_macs=budget_macs, steps=recipe.steps, exponent=recipe.pace
+        )
+        self.macs = self.pace.full_macs
+        self._floor = indispensable_readers(network, sites)
+        self._normed = norm_followed(network)
+        self._sgd = torch.optim.SGD(
+            self.module.parameters(),
+            lr=recipe.weight_rate,
+            momentum=0.9,
+            nesterov=True,
+            weight_decay=recipe.weight_decay,
+        )
+        self._gates = self._gate_optimizer()
+        cap = _USUAL_MOMENTUM if recipe.momentum_cap is None else recipe.momentum_cap
+        self._forecast = Forecast(horizon=recipe.horizon, rate=recipe.gate_rate, momentum=cap)
+        self._l2 = 0.0 if recipe.l2 is None else recipe.l2
+        self._drift = torch.zeros_like(self.gates)
+        self._push = torch.zeros_like(self.gates)
+
+    @property
+    def gates(self) -> Tensor:
+        """The gates `[G]` that are counted and cut with; closed where exactly 0."""
+        return self._gates.iterate
+
+    @property
+    def mean_weight(self) -> float:
+        """Mean of a_j over all gates."""
+        return float(self._gates.weights.mean())
+
+    def step(self, number: int, inputs: Tensor, labels: Tensor) -> StepFacts:
+        """Take one step.
+
+        Args:
+            number: 1 for the first.
+            inputs: `[B, C, H, W]`, normalised.
+            labels: `[B]`, int64.
+
+        Returns:
+            What it did.
+
+        Raises:
+            DivergedError: The loss is not finite.
+        """
+        if self._recipe.l2 is None:
+            self._l2 = self._next_penalty(number)
+        loss, gradient = self._gradients(inputs, labels)
+        if not math.isfinite(loss):
+            raise DivergedError(
+                f"step {number}: the loss is {loss}; lower --weight-rate or --gate-rate, or take larger batches"
+            )
+        steps, l2 = self._recipe.steps, self._l2
+        rate = cosine(
+            number - 1, total_steps=steps, rate=self._recipe.weight_rate, final=self._recipe.final_weight_rate
+        )
+        self._move(gradient, rate)
+        self.macs = int(self._count(self.gates))
+        is_open = self.gates != 0
+        return StepFacts(
+            loss=loss,
+            l2=l2,
+            rate=rate,
+            macs=self.macs,
+            target_macs=self.pace.target(number),
+            open_share=is_open.float().mean().item(),
+            gate_mean=(self.gates.sum() / is_open.sum().clamp_min(1)).item(),
+            mean_of_all=self.gates.mean().item(),
+            negative_share=(self.gates < 0).float().mean().item(),
+        )
+
+    def image_reaches_output(self) -> bool:
+        """Whether the open gates leave a path from the image to the output."""
+        return bool(liveness(self._network, self._sites, np.asarray(self.gates.cpu().numpy() != 0)).image_is_needed)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Everything that moves, as tensors by name."""
+        tensors = {f"module.{name}": tensor for name, tensor in self.module.state_dict().items()}
+        tensors |= {f"gates.{name}": tensor for name, tensor in self._gates.state_dict().items()}
+        for name, parameter in self.module.named_parameters():
+            buffer = self._sgd.state[parameter].get("momentum_buffer")
+            if buffer is not None:
+                tensors[f"momentum.{name}"] = buffer
+        numbers = {
+            "drift": self._drift,
+            "push": self._push,
+            "l2": torch.tensor(self._l2, dtype=torch.float64),
+            "macs": torch.tensor(self.macs),
+        }
+        return tensors | numbers
+
+    def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from what `state_dict` gave, bit for bit.
+
+        Args:
+            tensors: Everything that moves, by name.
+        """
+        self.module.load_state_dict(tensors_below(tensors, "module."))
+        self._gates.load_state_dict(tensors_below(tensors, "gates."))
+        for name, parameter in self.module.named_parameters():
+            buffer = tensors.get(f"momentum.{name}")
+            if buffer is not None:
+                self._sgd.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(buffer)
+        self._drift = tensors["drift"].to(self._runtime.device)
+        self._push = tensors["push"].to(self._runtime.device)
+        self._l2, self.macs = float(tensors["l2"]), int(tensors["macs"])
+
+    def _gradients(self, inputs: Tensor, labels: Tensor) -> tuple[float, Tensor]:
+        """The data term, with gradients left in the weights and given back for the gates."""
+        gates = self._gates.gates.detach().requires_grad_()
+        objective = self._recipe.objective
+        with self._runtime.autocast():
+            with torch.no_grad():
+                teacher_logits = self._teacher(inputs) if objective.kind == "kd" else inputs.new_zeros(1)
+            logits = gated_forward(self.module, self._sites, gates, inputs)
+        loss = data_term(objective, logits, teacher_logits, labels)
+        self._sgd.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        assert gates.grad is not None
+        return loss.item(), gates.grad
+
+    def _move(self, gradient: Tensor, rate: float) -> None:
+        """One step of the weights and one of the gates, from gradients at the same point."""
+        before = self.gates
+        if self._recipe.is_relative:
+            scale = relative_scale(self._sites, before, self._normed)
+            scale_gradients(self.module, self._sites, scale)
+            gradient = gradient * scale
+        for group in self._sgd.param_groups:
+            group["lr"] = rate
+        self._sgd.step()
+        self._gates.step(gradient, self._l2)
+        lost = keep_one_open(self.gates.cpu().numpy(), before.cpu().numpy(), self._floor)
+        self._gates.reopen(torch.from_numpy(lost).to(before.device), before)
+        self._drift = torch.lerp(self.gates - before, self._drift, _DRIFT_MEMORY)
+        self._push = torch.lerp(gradient, self._push, _PUSH_MEMORY)
+
+    def _next_penalty(self, number: int) -> float:
+        """The penalty that follows the count, averaged over about two steps."""
+
+        def forecast_counts(penalties: Tensor) -> list[int]:
+            pull = penalties[:, None].to(self.gates) * self._gates.weights
+            ahead = self._forecast.gates_ahead(self.gates, self._drift, self._push, pull)
+            counts: list[int] = self._count(ahead).tolist()
+            return counts
+
+        target = self.pace.target(number + self._recipe.horizon)
+        return (self._l2 + following_penalty(forecast_counts, target)) / 2
+
+    def _count(self, gates: Tensor) -> Counts:
+        """Multiply-accumulates of gates `[..., G]`."""
+        is_open = gates > 0 if self._recipe.nonnegative else gates != 0
+        return count_macs(self._network, liveness(self._network, self._sites, np.asarray(is_open.cpu().numpy())))
+
+    def _gate_optimizer(self) -> GateOptimizer:
+        gates = torch.ones(num_gates(self._sites), device=self._runtime.device)
+        weights = gates
+        if self._recipe.objective.flops_weights:
+            saved = macs_saved_by_gate(self._network, self._sites, np.ones(len(gates), dtype=np.bool_))
+            weights = torch.from_numpy(saved / saved.max()).to(gates)
+        rule = ProximalRule(
+            rate=self._recipe.gate_rate, momentum_cap=self._recipe.momentum_cap, nonnegative=self._recipe.nonnegative
+        )
+        return GateOptimizer(gates, weights, rule)
+
+
+def tensors_below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with a prefix, without it."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

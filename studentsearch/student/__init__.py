@@ -1,0 +1,1 @@
+"""The student as facts, as a module and as source code."""

@@ -1,0 +1,61 @@
+"""The proof before anything is written: the cut student computes what the gated network does, at the counted cost."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from studentsearch.student.build import build_with_weights
+from studentsearch.student.counts import thop_macs
+from studentsearch.student.slice import Cut
+
+TOLERANCE = 1e-10  # float64, relative to the largest logit; only the order of summation differs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutCheck:
+    """What the proof measured.
+
+    Attributes:
+        difference: Largest difference of a logit, relative to the largest logit, in float64.
+        counted_macs: Our count.
+        thop_macs: thop's count of the exported module.
+    """
+
+    difference: float
+    counted_macs: int
+    thop_macs: int
+
+
+def check_cut(module: nn.Module, folded: Mapping[str, Tensor], student: Cut, *, macs: int, images: Tensor) -> CutCheck:
+    """Measure and insist.
+
+    Args:
+        module: The whole network.
+        folded: Its state with gates folded in.
+        student: What was cut from it.
+        macs: Multiply-accumulates counted from the open gates.
+        images: `[B, C, H, W]`, normalised.
+
+    Returns:
+        The measured figures; both checks hold.
+    """
+    exact = {name: tensor.double() if tensor.is_floating_point() else tensor for name, tensor in folded.items()}
+    small = {
+        name: tensor.double() if tensor.is_floating_point() else tensor for name, tensor in student.tensors.items()
+    }
+    exported = build_with_weights(student.spec, small)
+    with torch.no_grad():
+        expected = functional_call(copy.deepcopy(module).double().eval(), exact, (images.double(),))
+        found = exported(images.double())
+    scale = expected.detach().abs().max().clamp_min(torch.finfo(torch.float64).tiny)
+    difference = ((expected - found).detach().abs().max() / scale).item()
+    result = CutCheck(difference=difference, counted_macs=macs, thop_macs=thop_macs(exported, student.spec.input_shape))
+    assert result.difference <= TOLERANCE, f"the cut student differs from the gated network by {difference:.1e}"
+    assert result.thop_macs == macs, f"we count {macs} multiply-accumulates, thop {result.thop_macs}"
+    return result

@@ -1,0 +1,116 @@
+"""The floors of docs/house.md: a file imports only lower floors or its own room."""
+
+import ast
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "studentsearch"
+FLOORS = {
+    "cli": 5,
+    "report": 4,
+    "jobs": 3,
+    "search": 2,
+    "student": 2,
+    "distill": 2,
+    "graph": 1,
+    "models": 1,
+    "data": 1,
+    "engine": 1,
+    "runs": 1,
+    "errors": 0,
+    "units": 0,
+    "download": 0,
+    "randomness": 0,
+    "divergence": 0,
+}
+# The package's face shows every floor.
+FREE = {"api", "__init__", "__main__"}
+MODULES = {
+    ".".join(("studentsearch", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+
+
+def room(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+def imported(source: str, modules: set[str]) -> set[str]:
+    """Every module that a file imports, lazily or not; names of our own are resolved to the file that they mean."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found.update(name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: a relative import; write it from studentsearch on"
+            assert node.module is not None
+            inner = {f"{node.module}.{name.name}" for name in node.names}
+            found.update(inner & modules)
+            if inner - modules:
+                found.add(node.module)
+    return found
+
+
+def broken_floors(module: str, targets: set[str]) -> list[str]:
+    own = room(module)
+    if own in FREE:
+        return []
+    # `from studentsearch import __version__` is no way upstairs.
+    ours = {target for target in targets if target.startswith("studentsearch.")}
+    # The single files of floor 0 are one room.
+    below = max(FLOORS[own], 1)
+    return [
+        f"{module} (floor {FLOORS[own]}) imports {target}"
+        for target in sorted(ours)
+        if room(target) != own and FLOORS.get(room(target), 9) >= below
+    ]
+
+
+IMPORTS = {module: imported(path.read_text(), set(MODULES)) for module, path in MODULES.items()}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_file_imports_only_lower_floors(module: str) -> None:
+    assert room(module) in FREE | set(FLOORS), f"{module} stands on no floor: give it one here and in docs/house.md"
+    assert not broken_floors(module, IMPORTS[module])
+
+
+def test_files_import_in_no_circle() -> None:
+    edges = {module: targets & set(MODULES) - {"studentsearch"} for module, targets in IMPORTS.items()}
+    try:
+        TopologicalSorter(edges).prepare()
+    except CycleError as error:
+        pytest.fail(f"files import in a circle: {' -> '.join(error.args[1])}")
+
+
+@pytest.mark.parametrize(
+    ("library", "rooms"), [("typer", {"cli"}), ("rich", {"cli", "report"}), ("pandas", {"report"})]
+)
+def test_screens_stay_upstairs(library: str, rooms: set[str]) -> None:
+    users = {module for module, targets in IMPORTS.items() if library in {target.split(".")[0] for target in targets}}
+    assert {module for module in users if room(module) not in rooms} == set()
+
+
+def test_reports_need_no_torch() -> None:
+    torch = [
+        module
+        for module, targets in IMPORTS.items()
+        if room(module) == "report" and "torch" in {target.split(".")[0] for target in targets}
+    ]
+    assert not torch
+
+
+def test_broken_floors_are_noticed() -> None:
+    modules = {"studentsearch.data.dataset", "studentsearch.errors", "studentsearch.engine"}
+    source = "from studentsearch.data import dataset\nfrom studentsearch.errors import UsageError\n"
+    targets = imported(source, modules)
+    assert targets == {"studentsearch.data.dataset", "studentsearch.errors"}
+    assert broken_floors("studentsearch.jobs.teach", targets) == []
+    assert broken_floors("studentsearch.data.batches", targets) == []
+    sibling = ["studentsearch.engine.loop (floor 1) imports studentsearch.data.dataset"]
+    assert broken_floors("studentsearch.engine.loop", targets) == sibling
+    assert broken_floors("studentsearch.units", targets) != []
+    assert broken_floors("studentsearch.search.gates", {"studentsearch.api"}) != []
