@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import platform
 import sys
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ from studentsearch.data.dataset import Dataset, Images
 from studentsearch.data.sources import default_data_root, open_dataset
 from studentsearch.engine.evaluate import Evaluation, evaluate
 from studentsearch.engine.runtime import Runtime
-from studentsearch.errors import UsageError
+from studentsearch.errors import InputFileError, UsageError
 from studentsearch.graph.network import Network
 from studentsearch.graph.trace import trace
 from studentsearch.jobs.options import DataOptions
@@ -28,9 +29,11 @@ from studentsearch.models.published import fetch_published, published_weights
 from studentsearch.models.registry import build_model, canonical_name
 from studentsearch.models.weights import embedded_weights, load_weights, read_weights
 from studentsearch.runs.files import JsonValue
+from studentsearch.runs.tensors import load_metadata
 from studentsearch.student.folder import is_student_folder, read_student
 
 EVALUATION_BATCH = 250
+_NORMALIZATION_KEY = "normalization"
 _DATA_OF = {"densenet100_12": "cifar10", "densenet_digits": "digits"}
 
 
@@ -155,8 +158,31 @@ def published_normalization(name: str, weights: Path | None, options: DataOption
     if is_student_folder(folder):
         origin = read_student(folder).origin
         return Normalization(mean=origin.mean, std=origin.std)
-    entry = None if weights is not None else published_weights(name, data_name(options, name))
+    if weights is not None:
+        return _normalization_in(weights)
+    entry = published_weights(name, data_name(options, name))
     return None if entry is None else Normalization(mean=entry.mean, std=entry.std)
+
+
+def normalization_metadata(normalization: Normalization) -> dict[str, str]:
+    """What a file of weights says in its header about the inputs it was trained with."""
+    return {_NORMALIZATION_KEY: json.dumps({"mean": normalization.mean, "std": normalization.std})}
+
+
+def _normalization_in(weights: Path) -> Normalization | None:
+    """The normalization that `teach` wrote into a safetensors file's header; other files have none."""
+    if weights.suffix != ".safetensors":
+        return None
+    text = load_metadata(weights).get(_NORMALIZATION_KEY)
+    if text is None:
+        return None
+    try:
+        value = json.loads(text)
+        return Normalization(mean=tuple(value["mean"]), std=tuple(value["std"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputFileError(
+            f"{weights}: its header's normalization is unreadable ({error!r}); give --mean and --std"
+        ) from error
 
 
 def judge(module: nn.Module, images: Images, normalization: Normalization, runtime: Runtime) -> Evaluation:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from studentsearch.engine.progress import Progress, SilentProgress
 from studentsearch.engine.runtime import open_runtime
-from studentsearch.jobs.opening import data_facts, environment_facts, open_data
+from studentsearch.jobs.opening import data_facts, environment_facts, normalization_metadata, open_data
 from studentsearch.jobs.options import ComputeOptions, DataOptions
 from studentsearch.jobs.training import Judged, Training, TrainingRecipe
 from studentsearch.models.registry import build_model
@@ -85,8 +85,9 @@ def teach(options: TeachOptions, progress: Progress | None = None) -> TrainedNet
     facts = environment_facts(runtime, options.compute.seed) | {"data": data_facts(data)}
     with RunFolder.open(options.out, kind="teach", configuration=configuration, facts=facts) as run:
         trained = training.run(run)
-        save_tensors(run.path / WEIGHTS_NAME, trained.last_state)
-        save_tensors(run.path / BEST_WEIGHTS_NAME, trained.best_state)
+        metadata = normalization_metadata(data.normalization)
+        save_tensors(run.path / WEIGHTS_NAME, trained.last_state, metadata)
+        save_tensors(run.path / BEST_WEIGHTS_NAME, trained.best_state, metadata)
         run.finish({"last": asdict(trained.last), "best": asdict(trained.best)})
     return TrainedNetwork(last=trained.last, best=trained.best)
 
