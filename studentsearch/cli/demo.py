@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from studentsearch.jobs.options import ComputeOptions
 
 _TEACHER, _BUDGET = "densenet_digits", "49%"
-_SEARCH_STEPS, _DISTILL_EPOCHS = 500, 40
+_SEARCH_STEPS, _DISTILL_EPOCHS, _DISTILL_RATE = 500, 30, 0.05
 _GATE_RATE = 0.3  # a small net and small pictures: larger steps than the usual ones arrive sooner
-_DISTILL_RATE, _DISTILL_WARMUP = 0.1, 0.05
 _LARGEST_SHARE, _LARGEST_LOSS = 0.5, 1.0
 
 Out = Annotated[
@@ -34,8 +33,9 @@ def demo(out: Out = Path("runs/demo")) -> None:
     with RichProgress() as progress:
         _search(out / "search", progress)
         _distill(out / "search", out / "distill", progress)
-    show_run(out / "search", as_json=False)
-    show_run(out / "distill", as_json=False)
+    for run in (out / "search", out / "distill"):
+        show_run(run, as_json=False)
+        typer.echo()
     _conclude(out)
 
 
@@ -51,9 +51,7 @@ def _search(out: Path, progress: "Progress") -> None:
 def _distill(source: Path, out: Path, progress: "Progress") -> None:
     from studentsearch.jobs.distill import DistillOptions, default_training_recipe, distill
 
-    recipe = replace(
-        default_training_recipe("inherit"), epochs=_DISTILL_EPOCHS, rate=_DISTILL_RATE, warmup=_DISTILL_WARMUP
-    )
+    recipe = replace(default_training_recipe("inherit"), epochs=_DISTILL_EPOCHS, rate=_DISTILL_RATE)
     options = DistillOptions(source=source, out=out, init="inherit", compute=_compute(), recipe=recipe)
     distill(options, progress)
 

@@ -2,6 +2,7 @@
 
 import errno
 import itertools
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from studentsearch.errors import DiskError, StudentSearchError
 
 _DEBUG = "--debug"
 _INTERRUPTED = 130
+_READER_GONE = 141  # 128 + SIGPIPE, as of a process that the signal ended
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 # The base of typer's usage errors, which typer itself does not export; BadParameter adds no method to it.
 _TyperUsageError: type[typer.BadParameter] = typer.BadParameter.__mro__[1]
@@ -64,11 +66,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     is_debug = _DEBUG in itertools.takewhile(lambda word: word.startswith("-"), words)
     try:
-        return app(words, prog_name="studentsearch", standalone_mode=False) or 0
+        exit_code: int = app(words, prog_name="studentsearch", standalone_mode=False) or 0
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit):  # typer exits where the reader of stdout is gone
+        _silence_stdout()
+        return _READER_GONE
     except Exception as error:
         if is_debug:
             traceback.print_exc()
         return _complain(error)
+    return _say("interrupted", exit_code) if exit_code == _INTERRUPTED else exit_code
+
+
+def _silence_stdout() -> None:
+    """Keep the interpreter from flushing into a closed pipe when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
 
 
 def _complain(error: Exception) -> int:

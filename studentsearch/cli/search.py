@@ -63,12 +63,16 @@ Penalty = Annotated[
 ]
 GateRate = Annotated[
     float | None,
-    typer.Option("--gate-rate", help="Step size of the gates.", show_default="0.1", rich_help_panel=_METHOD),
+    typer.Option("--gate-rate", min=0, help="Step size of the gates.", show_default="0.3", rich_help_panel=_METHOD),
 ]
 WeightRate = Annotated[
     float | None,
     typer.Option(
-        "--weight-rate", help="First learning rate of the weights.", show_default="0.2", rich_help_panel=_METHOD
+        "--weight-rate",
+        min=0,
+        help="First learning rate of the weights.",
+        show_default="0.3",
+        rich_help_panel=_METHOD,
     ),
 ]
 AsPrinted = Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from studentsearch.distill.soft_targets import soft_target_loss
 from studentsearch.divergence import distillation_kl
 from studentsearch.engine.progress import Progress, SilentProgress
 from studentsearch.engine.runtime import Runtime, open_runtime
-from studentsearch.errors import UsageError
+from studentsearch.errors import RunFolderError, UsageError
 from studentsearch.jobs.opening import (
     OpenedData,
     OpenedModel,
@@ -62,6 +63,18 @@ class DistillOptions:
     data_root: Path | None = None
     compute: ComputeOptions = field(default_factory=ComputeOptions)
     recipe: TrainingRecipe = field(default_factory=TrainingRecipe)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot mean anything, before a run folder is made.
+
+        Raises:
+            UsageError: The temperature is not positive, or the labels' weight outside 0..1.
+        """
+        if not 0 < self.temperature < math.inf or not 0 <= self.hard_weight <= 1:
+            raise UsageError(
+                f"found temperature {self.temperature} and lambda {self.hard_weight}; expected a number above 0 (4 is "
+                "usual) and a share from 0 to 1 (0.1 is usual)"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +170,7 @@ def locate_student(source: Path, budget: str | None) -> tuple[Path, Path]:
 
     Raises:
         UsageError: No such student in the run, or a student folder outside any search run.
+        RunFolderError: The run's manifest is damaged.
     """
     if is_student_folder(source):
         run = next((parent for parent in source.resolve().parents if (parent / "manifest.json").is_file()), None)
@@ -169,7 +183,13 @@ def locate_student(source: Path, budget: str | None) -> tuple[Path, Path]:
         raise UsageError(
             f"{source} holds no finished search; run the search to its end, or give a student folder inside it"
         )
-    folders = {str(item["label"]): source / str(item["folder"]) for item in students if isinstance(item, Mapping)}
+    folders: dict[str, Path] = {}
+    for student in students:
+        if not isinstance(student, Mapping) or not {"label", "folder"} <= student.keys():
+            raise RunFolderError(
+                f"{source}: its manifest's results name a student without label or folder; search anew"
+            )
+        folders[str(student["label"])] = source / str(student["folder"])
     label = budget or next(reversed(folders))
     if label not in folders:
         raise UsageError(f"{source} has no student {label}; it has {', '.join(folders)}")
@@ -227,9 +247,9 @@ def _open_teacher(manifest: Manifest, data_root: Path | None, student: StoredStu
     """Teacher and images of the search, and the word where either is no longer what it was."""
     if manifest.kind != "search":
         raise UsageError(f"found a run of kind {manifest.kind}; expected a search run")
-    facts, data_facts_then = manifest.facts["teacher"], manifest.configuration["data"]
-    assert isinstance(facts, Mapping)
-    assert isinstance(data_facts_then, Mapping)
+    facts, data_facts_then = manifest.facts.get("teacher"), manifest.configuration.get("data")
+    if not isinstance(facts, Mapping) or not isinstance(data_facts_then, Mapping):
+        raise RunFolderError("the search's manifest names no teacher or no data; expected both; search anew")
     root = data_root or (None if facts["data_root"] is None else Path(str(facts["data_root"])))
     size = facts["image_size"]
     options = DataOptions(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from studentsearch.errors import UsageError
+from studentsearch.runs.files import write_bytes
 from studentsearch.student.folder import read_student
 
 _TOLERANCE = 1e-4  # float32, relative to the largest logit; runtimes order sums differently
@@ -48,29 +50,28 @@ def export(student_folder: Path, to: Literal["onnx", "pt2"], out: Path | None = 
     student = read_student(student_folder)
     path = out or student_folder / f"model{_SUFFIX[to]}"
     images = torch.randn(3, *student.spec.input_shape, generator=torch.Generator().manual_seed(0))
-    beside = path.with_name(f".{path.stem}.tmp{_SUFFIX[to]}")
-    try:
-        answers = (
-            _write_onnx(student.module, images, beside) if to == "onnx" else _write_pt2(student.module, images, beside)
-        )
-        with torch.no_grad():
-            expected = student.module(images)
-        difference = float((expected - answers).abs().max() / expected.abs().max().clamp_min(1e-30))
-        assert difference <= _TOLERANCE, f"the exported file differs from the student by {difference:.1e}"
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    content, answers = (_onnx if to == "onnx" else _pt2)(student.module, images)
+    with torch.no_grad():
+        expected = student.module(images).detach()
+    difference = float((expected - answers.detach()).abs().max() / expected.abs().max().clamp_min(1e-30))
+    assert difference <= _TOLERANCE, f"the exported file differs from the student by {difference:.1e}"
+    write_bytes(path, content)
     return ExportedFile(path=path, difference=difference)
 
 
-def _write_pt2(module: nn.Module, images: Tensor, path: Path) -> Tensor:
+def _pt2(module: nn.Module, images: Tensor) -> tuple[bytes, Tensor]:
+    """The archive, and what it answers."""
     batch = torch.export.Dim("batch", min=1)
-    torch.export.save(torch.export.export(module, (images,), dynamic_shapes=({0: batch},)), path)
+    file = io.BytesIO()
+    torch.export.save(torch.export.export(module, (images,), dynamic_shapes=({0: batch},)), file)
+    file.seek(0)
     with torch.no_grad():
-        return torch.as_tensor(torch.export.load(path).module()(images))
+        answers = torch.as_tensor(torch.export.load(file).module()(images))
+    return file.getvalue(), answers
 
 
-def _write_onnx(module: nn.Module, images: Tensor, path: Path) -> Tensor:
+def _onnx(module: nn.Module, images: Tensor) -> tuple[bytes, Tensor]:
+    """The model, and what the runtime answers with it."""
     try:
         import onnxruntime
         import onnxscript  # noqa: F401
@@ -78,17 +79,16 @@ def _write_onnx(module: nn.Module, images: Tensor, path: Path) -> Tensor:
         raise UsageError(
             f"{error.name} is not installed; install the extra: pip install 'studentsearch[onnx]'"
         ) from error
-    batch = torch.export.Dim("batch", min=1)
-    torch.onnx.export(
+    program = torch.onnx.export(
         module,
         (images,),
-        path,
         dynamo=True,
-        dynamic_shapes=({0: batch},),
+        dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
         input_names=["images"],
         output_names=["logits"],
-        external_data=False,
         verbose=False,
     )
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    return torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
+    assert program is not None
+    content: bytes = program.model_proto.SerializeToString()
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    return content, torch.from_numpy(session.run(None, {"images": images.numpy()})[0])

@@ -95,7 +95,7 @@ def open_data(options: DataOptions, model: str, default: Normalization | None = 
         The images, the held-out tenth always the same one.
 
     Raises:
-        UsageError: Only one of mean and deviation is given.
+        UsageError: Only one of mean and deviation is given, or not one of both a channel.
     """
     dataset = open_dataset(
         data_name(options, model),
@@ -109,6 +109,12 @@ def open_data(options: DataOptions, model: str, default: Normalization | None = 
         normalization = parse_normalization(options.mean, options.std)
     else:
         normalization = default or Normalization(mean=dataset.mean, std=dataset.std)
+    channels = dataset.image_shape[0]
+    if channels != len(normalization.mean):
+        raise UsageError(
+            f"the pictures have {channels} channels, mean and deviation {len(normalization.mean)}; "
+            "give --mean and --std with one figure a channel"
+        )
     return OpenedData(
         dataset=dataset,
         split=hold_out(dataset.train),
@@ -203,7 +209,8 @@ def state_sha256(state: Mapping[str, Tensor]) -> str:
 def environment_facts(runtime: Runtime, seed: int) -> dict[str, JsonValue]:
     """Command, versions, device and seed, for a manifest."""
     packages: dict[str, JsonValue] = {name: version(name) for name in ("torch", "torchvision", "safetensors")}
-    command: list[JsonValue] = [Path(sys.argv[0]).name, *sys.argv[1:]]
+    program = Path(sys.argv[0]).name
+    command: list[JsonValue] = ["studentsearch" if program == "__main__.py" else program, *sys.argv[1:]]
     return {
         "command": command,
         "versions": {"studentsearch": __version__, "python": platform.python_version(), **packages},

@@ -55,10 +55,12 @@ class TrainingRecipe:
         """Refuse what cannot mean anything.
 
         Raises:
-            UsageError: No steps, or shares outside 0..1.
+            UsageError: No steps, a rate that is not positive, or shares outside 0..1.
         """
         if self.epochs < 1 or (self.steps is not None and self.steps < 1):
             raise UsageError(f"found {self.epochs} epochs and {self.steps} steps; expected at least 1")
+        if not 0 < self.rate < math.inf:
+            raise UsageError(f"found learning rate {self.rate}; expected a number above 0; 0.1 is usual")
         if not all(0 < share < 1 for share in self.milestones) or not 0 <= self.warmup < 1:
             raise UsageError(
                 f"found milestones {self.milestones} and warm-up {self.warmup}; expected shares between 0 and 1"

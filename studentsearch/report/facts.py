@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from studentsearch.errors import InputFileError
 from studentsearch.report.fields import Fields, read_fields
 
 CONFIG_NAME = "config.json"
+_SCHEMA = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,8 +174,16 @@ def read_student(folder: Path) -> StudentFacts:
 
     Returns:
         The facts.
+
+    Raises:
+        InputFileError: A folder of another schema; use the version that wrote it.
     """
     fields = read_fields(folder / CONFIG_NAME)
+    schema = fields.integer("schema")
+    if schema != _SCHEMA:
+        raise InputFileError(
+            f"{folder / CONFIG_NAME} has schema {schema}; expected {_SCHEMA}; export the student again"
+        )
     return StudentFacts(
         counts=_counts(fields.fields("counts")),
         teacher_counts=_counts(fields.fields("teacher_counts")),

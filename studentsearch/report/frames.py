@@ -1,5 +1,6 @@
 """The same facts as pandas tables, and as CSV files beside the run."""
 
+import io
 from pathlib import Path
 
 import pandas as pd
@@ -112,18 +113,27 @@ def course_frame(path: Path) -> pd.DataFrame:
         path: A run folder.
 
     Returns:
-        The columns of metrics.csv; empty where nothing was logged yet.
+        The columns of metrics.csv, all numbers; empty where nothing was logged yet.
 
     Raises:
-        InputFileError: metrics.csv is no table; give another folder.
+        InputFileError: metrics.csv is no table of numbers with a column "step"; give another folder.
     """
     file = path / METRICS_NAME
-    if not file.is_file() or not file.stat().st_size:
+    if not file.is_file():
         return pd.DataFrame()
     try:
-        return pd.read_csv(file)
+        text = file.read_text(encoding="utf-8")
+        rows = text[: text.rfind("\n") + 1]  # a run that is killed can leave its last row half written
+        course = pd.read_csv(io.StringIO(rows)) if rows else pd.DataFrame()
     except (OSError, ValueError) as error:
         raise InputFileError(f"{file} cannot be read: {error}; expected one table; give another folder") from error
+    if course.empty:
+        return pd.DataFrame()
+    words = [column for column in course if not pd.api.types.is_numeric_dtype(course[column])]
+    if words or "step" not in course:
+        found = f"words in column {words[0]!r}" if words else "no column 'step'"
+        raise InputFileError(f"{file} has {found}; expected numbers and a column 'step'; give another folder")
+    return course
 
 
 def student_folders(path: Path, manifest: Manifest) -> dict[str, Path]:

@@ -100,7 +100,7 @@ def _course(course: pd.DataFrame, columns: tuple[str, ...]) -> Iterator[Renderab
     for column in columns:
         if column not in course:
             continue
-        known = pd.to_numeric(course[column], errors="coerce").dropna()
+        known = course[column].dropna()
         if known.empty:
             continue
         steps = course["step"].loc[known.index]

@@ -26,28 +26,27 @@ def gated_forward(module: nn.Module, sites: tuple[GateSite, ...], gates: Tensor,
     )
 
 
-def relative_scale(sites: tuple[GateSite, ...], gates: Tensor, readers: frozenset[int]) -> Tensor:
-    """For every gate the squared mean of its reader's open gates, at most 1.
+def reader_means(sites: tuple[GateSite, ...], gates: Tensor, readers: frozenset[int]) -> Tensor:
+    """For every gate the mean of its reader's open gates, at most 1.
 
-    Behind BatchNorm only the direction of a reader's weights counts, and gates of mean m make a step of the same length
-    turn it by 1 / m^2 as much. Steps times this factor turn it as if the gates were still at 1, so shrinking gates make
-    no noise.
+    Behind BatchNorm only the direction of W * g counts. When the gates of a reader have mean m, a step of W of the
+    same length turns W * g by 1 / m^2 as much: with that factor taken out, shrinking gates do not raise the rate.
 
     Args:
         sites: Where the gates sit.
         gates: `[G]`, closed where 0.
-        readers: Node indices of the readers that a BatchNorm follows; others, and readers without open gates, get 1.
+        readers: Node indices of the readers that a BatchNorm follows; the others, and those without open gates, get 1.
 
     Returns:
         `[G]`, in (0, 1].
     """
-    scale = torch.ones_like(gates)
+    means = torch.ones_like(gates)
     for site in sites:
         if site.node in readers:
             own = gates[site.span].abs()
             mean = own.sum() / (own > 0).sum().clamp_min(1)
-            scale[site.span] = torch.where(mean > 0, mean.clamp(max=1.0) ** 2, 1.0)
-    return scale
+            means[site.span] = torch.where(mean > 0, mean.clamp(max=1.0), 1.0)
+    return means
 
 
 @torch.no_grad()
@@ -57,7 +56,7 @@ def scale_gradients(module: nn.Module, sites: tuple[GateSite, ...], scale: Tenso
     Args:
         module: The gated copy after the backward pass; its gradients are changed in place.
         sites: Where its gates sit.
-        scale: `[G]`, equal for all gates of a reader, as `relative_scale` gives it.
+        scale: `[G]`, equal for all gates of a reader.
     """
     parameters = dict(module.named_parameters())
     for site in sites:

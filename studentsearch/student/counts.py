@@ -60,7 +60,8 @@ def count_everything(module: nn.Module, network: Network) -> Counts:
         The counts.
     """
     images = torch.zeros(1, *network.input_shape, dtype=next(module.parameters()).dtype)
-    copied = copy.deepcopy(module).eval()
+    # without gradients: FlopCounterMode follows tensors that want one and trips over a bias that stands alone
+    copied = copy.deepcopy(module).eval().requires_grad_(False)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         copied(images)
     total, _ = profile(copied, (images,), verbose=False)

@@ -126,6 +126,17 @@ def test_help_needs_no_torch():
         assert "Usage: studentsearch" in fresh_process(script, *words)
 
 
+def test_a_closed_stdout_ends_quietly():
+    for words in (["count", "densenet_digits"], ["count", "densenet_digits", "--json"], ["--help"]):
+        environment = os.environ | {"PYTHONPATH": str(Path(studentsearch.__file__).parents[1])}
+        command = [sys.executable, "-m", "studentsearch", *words]
+        read, write = os.pipe()
+        os.close(read)
+        result = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False, env=environment)
+        os.close(write)
+        assert (result.returncode, result.stderr) == (141, "")
+
+
 def test_help_states_the_recipes_defaults(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("COLUMNS", "200")
     lines = answer(capsys, ["search", "--help"]).splitlines()

@@ -88,6 +88,28 @@ def test_images_that_do_not_fit(make, words: str, tmp_path: Path, capsys: pytest
     assert not out.exists()
 
 
+def test_a_damaged_course_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    with RunFolder.open(tmp_path, kind="search", configuration={}, facts={}):
+        (tmp_path / "metrics.csv").write_text("step,macs\n1,many\n")
+    assert "has words in column 'macs'" in complaint(capsys, ["report", str(tmp_path)], 5)
+    (tmp_path / "metrics.csv").write_text("macs\n1\n")
+    assert "has no column 'step'" in complaint(capsys, ["report", str(tmp_path)], 5)
+
+
+def test_a_damaged_manifest_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    with RunFolder.open(tmp_path, kind="search", configuration={}, facts={}) as run:
+        run.finish({"students": [{"label": "90M"}]})
+    assert "a student without label or folder" in complaint(capsys, ["distill", str(tmp_path)], 7)
+
+
+def test_a_student_of_another_schema_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (tmp_path / "config.json").write_text('{"schema": 9}')
+    for command in (["report"], ["export", "--to", "pt2"]):
+        line = complaint(capsys, [*command, str(tmp_path)], 5)
+        assert "schema 9" in line
+        assert "expected 1; export the student again" in line
+
+
 def test_weights_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     file = tmp_path / "weights.pt"
     file.write_bytes(b"not weights")
@@ -132,10 +154,23 @@ def test_a_folder_that_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[s
         ),
         (["count", "densenet", "--image-size", "32"], "image size '32' is not understood"),
         ([*TEACHER, "--flops", "50%", "--mean", "0.5"], "found only one of --mean and --std"),
+        ([*TEACHER, "--flops", "50%", "--mean", "0,0,0", "--std", "1,1,1"], "have 1 channels, mean and deviation 3"),
+        ([*TEACHER, "--flops", "50%", "--weight-rate", "-1"], "--weight-rate"),
+        ([*TEACHER, "--flops", "50%", "--weight-rate", "nan"], "--weight-rate"),
+        (["distill", ".", "--out", "run", "--temperature", "nan"], "found temperature nan and lambda 0.1"),
+        (["teach", "densenet_digits", "--rate", "nan"], "found learning rate nan; expected a number above 0"),
     ],
 )
-def test_words_that_mean_nothing(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]):
+def test_words_that_mean_nothing(
+    arguments: list[str],
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    monkeypatch.chdir(tmp_path)
     assert words in complaint(capsys, arguments, 2)
+    assert list(tmp_path.iterdir()) == []
 
 
 def fail_with(error: Exception):
@@ -160,6 +195,7 @@ def test_our_bug_says_so_and_debug_shows_where(monkeypatch: pytest.MonkeyPatch, 
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_an_interrupt_is_130(monkeypatch: pytest.MonkeyPatch):
+def test_an_interrupt_is_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     monkeypatch.setattr("studentsearch.jobs.count.count", fail_with(KeyboardInterrupt()))  # type: ignore[arg-type]
     assert main(["count", "densenet"]) == 130
+    assert capsys.readouterr().err == "studentsearch: interrupted\n"

@@ -1,7 +1,9 @@
 """Weights from files: safe reading, foreign names, strict loading."""
 
 import os
+import pickle
 import re
+import warnings
 from pathlib import Path
 
 import pytest
@@ -80,6 +82,9 @@ def test_pickle_that_needs_code_is_refused_and_not_run(tmp_path: Path, monkeypat
     with pytest.raises(InputFileError, match=r"needs \w+\.mkdir to load; expected tensors alone") as caught:
         read_weights(Path("w.pt"))
     assert "\n" not in str(caught.value)
+    Path("old.pt").write_bytes(pickle.dumps(RunsCode()))
+    with warnings.catch_warnings(action="error"), pytest.raises(InputFileError, match=r"is not a file of torch\.save"):
+        read_weights(Path("old.pt"))
     assert not (tmp_path / "ran").exists()
 
 

@@ -120,3 +120,8 @@ def test_only_all_reads_as_all() -> None:
 
 def test_hashes_are_cut_short() -> None:
     assert value_words({"name": "x", "sha": "0a" * 32, "list": [1, None]}) == "name x, sha 0a0a0a0a0a0a, list 1 -"
+
+
+def test_a_row_that_a_killed_run_left_half_written_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "metrics.csv").write_text("step,kl\n1,0.5\n2,0.2")
+    assert course_frame(tmp_path)["step"].tolist() == [1]

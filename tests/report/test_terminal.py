@@ -101,8 +101,11 @@ def test_other_folders_are_refused(tmp_path: Path) -> None:
     [
         ("{", "cannot be read"),
         ("[]", "holds a list; expected a JSON object"),
-        ("{}", "found nothing at 'counts', expected an object"),
-        ('{"counts": {"macs": 1.5}}', r"config\.json: counts: found 1\.5 at 'macs', expected a whole number"),
+        ('{"schema": 1}', "found nothing at 'counts', expected an object"),
+        (
+            '{"schema": 1, "counts": {"macs": 1.5}}',
+            r"config\.json: counts: found 1\.5 at 'macs', expected a whole number",
+        ),
     ],
 )
 def test_damaged_student_is_named(tmp_path: Path, text: str, message: str) -> None:

@@ -4,7 +4,7 @@ import torch
 from nets import DENSENETS, SMALL_NETS, Case, random_gates, small_case
 from torch import Tensor, nn
 
-from studentsearch.search.gated import gated_forward, relative_scale, scale_gradients
+from studentsearch.search.gated import gated_forward, reader_means, scale_gradients
 
 
 def _on_activations(case: Case, gates: Tensor) -> list[torch.utils.hooks.RemovableHandle]:
@@ -61,19 +61,19 @@ def test_a_gated_forward_pass_leaves_the_module_as_it_is(case: Case) -> None:
     assert all(torch.equal(before[name], tensor) for name, tensor in case.module.state_dict().items())
 
 
-def test_relative_scale_by_hand() -> None:
+def test_reader_means_by_hand() -> None:
     case = small_case(SMALL_NETS[0])
     first, second, head = case.site("layers.4"), case.site("layers.8"), case.site("head")
     gates = torch.ones(case.num_gates)
     gates[first.span] = torch.tensor([0.0, 0.2, 0.4, 0.6, 0.0, 0.8])  # open ones have mean 0.5
     gates[second.span] = 3.0
     gates[head.span] = 0.1
-    scale = relative_scale(case.sites, gates, frozenset({first.node, second.node}))
-    torch.testing.assert_close(scale[first.span], torch.full((6,), 0.25))
-    assert (scale[second.span] == 1).all()  # at most 1
-    assert (scale[head.span] == 1).all()  # no norm behind it
+    means = reader_means(case.sites, gates, frozenset({first.node, second.node}))
+    torch.testing.assert_close(means[first.span], torch.full((6,), 0.5))
+    assert (means[second.span] == 1).all()  # at most 1
+    assert (means[head.span] == 1).all()  # no norm behind it
     gates[first.span] = 0
-    assert (relative_scale(case.sites, gates, frozenset({first.node})) == 1).all()
+    assert (reader_means(case.sites, gates, frozenset({first.node})) == 1).all()
 
 
 def test_gradients_are_scaled_reader_by_reader() -> None:

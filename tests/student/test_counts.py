@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from nets import SMALL_NETS, small_case
+import torch
+from nets import SMALL_NETS, ManyReaders, small_case
 from torch import nn
 
 from studentsearch.graph.liveness import liveness
@@ -41,3 +42,13 @@ def test_counting_leaves_the_module_as_it_is() -> None:
     count_everything(case.module, case.network)
     assert set(case.module.state_dict()) == names
     assert not any(layer._forward_hooks for layer in case.module.modules())
+
+
+def test_an_emptied_layer_with_a_bias_is_counted() -> None:
+    case = small_case(ManyReaders)
+    student = case.cut(torch.from_numpy(case.closed("side")).double())
+    module = build_with_weights(student.spec, student.tensors)
+    assert "Constant" in {step.operation.kind for step in student.spec.steps}
+    counts = count_everything(module, trace(module, case.shape))
+    assert counts.flops == 2 * counts.macs == 2 * thop_macs(module, case.shape)
+    assert all(parameter.requires_grad for parameter in module.parameters())

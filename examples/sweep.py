@@ -1,0 +1,76 @@
+"""A sweep over search knobs with Optuna: which rates leave the best student as it is cut, before any distilling.
+
+Runs on embedded digits: python examples/sweep.py FOLDER --trials 20
+Start it several times with the same FOLDER, on one machine or on several that share the folder: the processes draw from
+one study, kept in FOLDER/journal.log. Needs the extra: pip install 'studentsearch[sweep]'
+"""
+
+import argparse
+from pathlib import Path
+
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from studentsearch.api import ComputeOptions, SearchOptions, SearchRecipe, search
+from studentsearch.errors import BudgetNotReachedError, DivergedError
+
+BUDGET = "60%"
+
+
+def held_out_accuracy(trial: optuna.Trial, folder: Path, steps: int) -> float:
+    """Search once with the knobs of a trial.
+
+    Args:
+        trial: Chooses the knobs.
+        folder: Holds one run a trial.
+        steps: Length of each search.
+
+    Returns:
+        Percent of the held-out training images; the test images choose nothing.
+    """
+    recipe = SearchRecipe(
+        steps=steps,
+        gate_rate=trial.suggest_float("gate_rate", 0.05, 0.5, log=True),
+        weight_rate=trial.suggest_float("weight_rate", 0.02, 0.5, log=True),
+        batch=trial.suggest_categorical("batch", [32, 64, 128]),
+    )
+    options = SearchOptions(
+        teacher="densenet_digits",
+        budgets=(BUDGET,),
+        out=folder / f"trial-{trial.number}",
+        compute=ComputeOptions(device="cpu", precision="float32", threads=1),
+        recipe=recipe,
+    )
+    (student,) = search(options)
+    trial.set_user_attr("macs", student.macs)
+    return student.accuracy_held_out
+
+
+def main() -> None:
+    """Run some trials of the study, and show the best of all processes so far."""
+    parser = argparse.ArgumentParser(description="Sweep search knobs on embedded digits.")
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("runs/sweep"))
+    parser.add_argument("--trials", type=int, default=10, help="trials of this process")
+    parser.add_argument("--steps", type=int, default=100, help="steps of each search")
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    study = optuna.create_study(
+        study_name="search",
+        direction="maximize",
+        storage=JournalStorage(JournalFileBackend(str(arguments.folder / "journal.log"))),
+        load_if_exists=True,
+    )
+    study.optimize(
+        lambda trial: held_out_accuracy(trial, arguments.folder, arguments.steps),
+        n_trials=arguments.trials,
+        catch=(BudgetNotReachedError, DivergedError),  # a failed trial is a fact about its knobs
+    )
+    if not study.get_trials(states=(optuna.trial.TrialState.COMPLETE,)):
+        raise SystemExit(f"none of {len(study.trials)} trials met the budget; give more --steps")
+    best = study.best_trial
+    print(f"trial {best.number} of {len(study.trials)}: {best.value:.2f} % held out, {best.params}")
+
+
+if __name__ == "__main__":
+    main()
