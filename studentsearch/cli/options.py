@@ -64,7 +64,9 @@ Precision = Annotated[
     typer.Option("--precision", help="What convolutions compute in.", rich_help_panel=_COMPUTE),
 ]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.", rich_help_panel=_COMPUTE)]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.", rich_help_panel=_COMPUTE)]
+Seed = Annotated[
+    int, typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of everything random.", rich_help_panel=_COMPUTE)
+]
 
 Epochs = Annotated[
     int | None, typer.Option("--epochs", min=1, help="Passes over the training images.", rich_help_panel=_TRAINING)

@@ -63,7 +63,7 @@ Penalty = Annotated[
 ]
 GateRate = Annotated[
     float | None,
-    typer.Option("--gate-rate", min=0, help="Step size of the gates.", show_default="0.3", rich_help_panel=_METHOD),
+    typer.Option("--gate-rate", min=0, help="Step size of the gates.", show_default="0.2", rich_help_panel=_METHOD),
 ]
 WeightRate = Annotated[
     float | None,
@@ -71,7 +71,7 @@ WeightRate = Annotated[
         "--weight-rate",
         min=0,
         help="First learning rate of the weights.",
-        show_default="0.3",
+        show_default="0.2",
         rich_help_panel=_METHOD,
     ),
 ]

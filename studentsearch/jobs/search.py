@@ -37,7 +37,7 @@ from studentsearch.search.stepper import SearchStepper, StepFacts
 from studentsearch.student.folder import Origin
 from studentsearch.units import budget_label, format_count, parse_budget
 
-_OVERTIME = 1.25
+_OVERTIME = 2
 _STATISTICS_BATCH = 128
 
 

@@ -2,8 +2,11 @@
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+import torch
+from torch import Tensor
 
 from studentsearch.errors import UsageError
 
@@ -65,34 +68,70 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PenaltyController:
-    """Grows l2 where the count is above its target and shrinks it where below.
+class Forecast:
+    """Where the gates will be some steps ahead: their drift decays, the loss goes on pushing, the penalty pulls.
 
     Attributes:
-        gain: Answer to a relative error: the change is full where |log(macs / target)| >= 1 / gain.
-        max_change: The largest change of log l2 in one step; 0.02 is about 2 %.
-        smallest: l2 never falls below.
-        largest: l2 never rises above.
+        horizon: Steps ahead, >= 1.
+        rate: eta of the gates' step.
+        momentum: Of the gates, in [0, 1).
     """
 
-    gain: float = 10.0
-    max_change: float = 0.02
-    smallest: float = 1e-6
-    largest: float = 10.0
+    horizon: int
+    rate: float
+    momentum: float
 
-    def next_penalty(self, l2: float, macs: float, target: float) -> float:
-        """L2 for the next step: l2 * exp(max_change * clip(gain * log(macs / target), -1, 1)), within its bounds.
+    def __post_init__(self) -> None:
+        """Refuse a forecast of nothing.
+
+        Raises:
+            UsageError: If the horizon is below 1, or the momentum outside [0, 1).
+        """
+        if self.horizon < 1 or not 0 <= self.momentum < 1:
+            raise UsageError(
+                f"found a forecast over {self.horizon} steps with momentum {self.momentum}; expected at least 1 step "
+                "and a momentum from 0 to below 1"
+            )
+
+    def gates_ahead(self, iterate: Tensor, drift: Tensor, push: Tensor, pull: Tensor) -> Tensor:
+        """The gates after `horizon` steps, for each of several penalties.
 
         Args:
-            l2: At this step, > 0.
-            macs: The count at this step, > 0.
-            target: The count wanted at this step, > 0.
+            iterate: `[G]`, now.
+            drift: `[G]`, present change a step.
+            push: `[G]`, the loss's mean gradient of late.
+            pull: `[K, G]`, l2 * a_j for each of the penalties.
 
         Returns:
-            A number from `smallest` to `largest`.
+            `[K, G]`, at or below 0 where a gate will have closed.
         """
-        error = max(-1.0, min(1.0, self.gain * math.log(macs / target)))
-        return max(self.smallest, min(self.largest, l2 * math.exp(error * self.max_change)))
+        steps = torch.arange(1, self.horizon + 1, dtype=torch.float64)
+        coasted = float((self.momentum**steps).sum())
+        pulled = float(((1 - self.momentum**steps) / (1 - self.momentum)).sum())
+        coasting = iterate + coasted * drift
+        return coasting - (self.rate * pulled) * (push + pull)
+
+
+def following_penalty(count: Callable[[Tensor], Sequence[int]], target: float) -> float:
+    """The smallest penalty whose forecast count meets the target: 0 where coasting does, else found on two grids.
+
+    Args:
+        count: From penalties `[K]`, ascending, to the forecast counts; a larger penalty never gives a larger count.
+        target: Multiply-accumulates wanted at the horizon.
+
+    Returns:
+        A number in [0, 10].
+    """
+    coarse = torch.cat((torch.zeros(1), torch.logspace(-5, 1, 13)))
+    first = _first_within(count(coarse), target)
+    if first == 0:
+        return 0.0
+    fine = torch.logspace(math.log10(max(float(coarse[first - 1]), 1e-6)), math.log10(float(coarse[first])), 9)[1:]
+    return float(fine[_first_within(count(fine), target)])
+
+
+def _first_within(counts: Sequence[int], target: float) -> int:
+    return next((position for position, macs in enumerate(counts) if macs <= target), len(counts) - 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,8 @@ def reader_means(sites: tuple[GateSite, ...], gates: Tensor, readers: frozenset[
     """For every gate the mean of its reader's open gates, at most 1.
 
     Behind BatchNorm only the direction of W * g counts. When the gates of a reader have mean m, a step of W of the
-    same length turns W * g by 1 / m^2 as much: with that factor taken out, shrinking gates do not raise the rate.
+    same length turns W * g by 1 / m^2 as much, and the loss's gradient over g is 1 / m of what it is over g / m. With
+    these factors taken out, shrinking gates neither raise the learning rate nor drown the penalty.
 
     Args:
         sites: Where the gates sit.

@@ -18,11 +18,11 @@ class SearchRecipe:
         objective: The data term.
         l2: A constant penalty; None lets it follow the count.
         pace: Exponent of the planned course of the count; below 1 it starts faster and ends slower.
-        max_change: Largest relative change of a following penalty in a step; None for 15 / steps.
+        horizon: Steps ahead for which a following penalty is chosen.
         gate_rate: eta of the gates' proximal step.
         momentum_cap: Largest momentum of the gates; None for (k - 2) / (k + 1) as printed.
         nonnegative: Whether gates are held at or above zero.
-        is_relative: Whether the gradient of a reader's weights shrinks with the squared mean of its gates.
+        is_relative: Whether a reader's gradients shrink with the mean of its gates (the weights' with its square).
         weight_rate: First learning rate of the weights.
         final_weight_rate: Their last one, along a cosine over `steps`.
         weight_decay: l1 of the objective.
@@ -33,14 +33,14 @@ class SearchRecipe:
     batch: int = 64
     objective: Objective = field(default_factory=Objective)
     l2: float | None = None
-    pace: float = 0.7
-    max_change: float | None = None
-    gate_rate: float = 0.3
+    pace: float = 0.5
+    horizon: int = 20
+    gate_rate: float = 0.2
     momentum_cap: float | None = 0.9
     nonnegative: bool = True
     is_relative: bool = True
-    weight_rate: float = 0.3
-    final_weight_rate: float = 0.05
+    weight_rate: float = 0.2
+    final_weight_rate: float = 0.03
     weight_decay: float = 1e-4
     batches_for_statistics: int = 32
 

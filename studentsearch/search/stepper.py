@@ -17,9 +17,9 @@ from studentsearch.errors import DivergedError
 from studentsearch.graph.channels import norm_followed
 from studentsearch.graph.gates import GateSite, num_gates
 from studentsearch.graph.liveness import liveness
-from studentsearch.graph.macs import count_macs, full_macs, macs_saved_by_gate
+from studentsearch.graph.macs import Counts, count_macs, full_macs, macs_saved_by_gate
 from studentsearch.graph.network import Network
-from studentsearch.search.controller import Pace, PenaltyController
+from studentsearch.search.controller import Forecast, Pace, following_penalty
 from studentsearch.search.floor import indispensable_readers, keep_one_open
 from studentsearch.search.gated import gated_forward, reader_means, scale_gradients
 from studentsearch.search.objective import data_term
@@ -28,9 +28,8 @@ from studentsearch.search.prox import ProximalRule
 from studentsearch.search.recipe import SearchRecipe
 
 _USUAL_MOMENTUM = 0.9
-_STEPS_AHEAD = 5
-_DRIFT_MEMORY = 0.8  # the gates' drift is averaged over about as many steps
-_CHANGES_A_SEARCH = 15  # l2 may change by a factor of e about so often
+_DRIFT_MEMORY = 0.8  # the gates' drift is averaged over about five steps,
+_PUSH_MEMORY = 0.9  # the loss's push over about ten
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,9 +104,11 @@ class SearchStepper:
             weight_decay=recipe.weight_decay,
         )
         self._gates = self._gate_optimizer()
-        self._controller = PenaltyController(max_change=recipe.max_change or _CHANGES_A_SEARCH / recipe.steps)
-        self._l2 = self._first_penalty() if recipe.l2 is None else recipe.l2
+        cap = _USUAL_MOMENTUM if recipe.momentum_cap is None else recipe.momentum_cap
+        self._forecast = Forecast(horizon=recipe.horizon, rate=recipe.gate_rate, momentum=cap)
+        self._l2 = 0.0 if recipe.l2 is None else recipe.l2
         self._drift = torch.zeros_like(self.gates)
+        self._push = torch.zeros_like(self.gates)
 
     @property
     def gates(self) -> Tensor:
@@ -133,6 +134,8 @@ class SearchStepper:
         Raises:
             DivergedError: The loss is not finite.
         """
+        if self._recipe.l2 is None:
+            self._l2 = self._next_penalty(number)
         loss, gradient = self._gradients(inputs, labels)
         if not math.isfinite(loss):
             raise DivergedError(
@@ -143,9 +146,7 @@ class SearchStepper:
             number - 1, total_steps=steps, rate=self._recipe.weight_rate, final=self._recipe.final_weight_rate
         )
         self._move(gradient, rate)
-        self.macs = self._count(self.gates)
-        if self._recipe.l2 is None:
-            self._l2 = self._next_penalty(number)
+        self.macs = int(self._count(self.gates))
         is_open = self.gates != 0
         return StepFacts(
             loss=loss,
@@ -173,6 +174,7 @@ class SearchStepper:
                 tensors[f"momentum.{name}"] = buffer
         numbers = {
             "drift": self._drift,
+            "push": self._push,
             "l2": torch.tensor(self._l2, dtype=torch.float64),
             "macs": torch.tensor(self.macs),
         }
@@ -191,6 +193,7 @@ class SearchStepper:
             if buffer is not None:
                 self._sgd.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(buffer)
         self._drift = tensors["drift"].to(self._runtime.device)
+        self._push = tensors["push"].to(self._runtime.device)
         self._l2, self.macs = float(tensors["l2"]), int(tensors["macs"])
 
     def _gradients(self, inputs: Tensor, labels: Tensor) -> tuple[float, Tensor]:
@@ -211,30 +214,34 @@ class SearchStepper:
         """One step of the weights and one of the gates, from gradients at the same point."""
         before = self.gates
         if self._recipe.is_relative:
-            scale_gradients(self.module, self._sites, reader_means(self._sites, before, self._normed) ** 2)
+            means = reader_means(self._sites, before, self._normed)
+            scale_gradients(self.module, self._sites, means**2)
+            gradient = gradient * means
         for group in self._sgd.param_groups:
             group["lr"] = rate
         self._sgd.step()
         self._gates.step(gradient, self._l2)
-        self._drift = torch.lerp(self.gates - before, self._drift, _DRIFT_MEMORY)
         lost = keep_one_open(self.gates.cpu().numpy(), before.cpu().numpy(), self._floor)
         self._gates.reopen(torch.from_numpy(lost).to(before.device), before)
-
-    def _count(self, gates: Tensor) -> int:
-        alive = liveness(self._network, self._sites, np.asarray((gates != 0).cpu().numpy()))
-        return int(count_macs(self._network, alive))
+        self._drift = torch.lerp(self.gates - before, self._drift, _DRIFT_MEMORY)
+        self._push = torch.lerp(gradient, self._push, _PUSH_MEMORY)
 
     def _next_penalty(self, number: int) -> float:
-        """The penalty that follows the count, half as it is and half as it will be a few steps on."""
-        coming = self._count((self.gates + _STEPS_AHEAD * self._drift).clamp_min(0))
-        target = math.sqrt(self.pace.target(number) * self.pace.target(number + _STEPS_AHEAD))
-        return self._controller.next_penalty(self._l2, max(math.sqrt(self.macs * coming), 1.0), target)
+        """The penalty that follows the count, averaged over about two steps."""
 
-    def _first_penalty(self) -> float:
-        """The l2 at which an unopposed gate of weight 1/2 falls to zero in a quarter of the steps."""
-        cap = _USUAL_MOMENTUM if self._recipe.momentum_cap is None else self._recipe.momentum_cap
-        speed = self._recipe.gate_rate / (1 - cap) / 2
-        return 4 / (speed * self._recipe.steps)
+        def forecast_counts(penalties: Tensor) -> list[int]:
+            pull = penalties[:, None].to(self.gates) * self._gates.weights
+            ahead = self._forecast.gates_ahead(self.gates, self._drift, self._push, pull)
+            counts: list[int] = self._count(ahead).tolist()
+            return counts
+
+        target = self.pace.target(number + self._recipe.horizon)
+        return (self._l2 + following_penalty(forecast_counts, target)) / 2
+
+    def _count(self, gates: Tensor) -> Counts:
+        """Multiply-accumulates of gates `[..., G]`."""
+        is_open = gates > 0 if self._recipe.nonnegative else gates != 0
+        return count_macs(self._network, liveness(self._network, self._sites, np.asarray(is_open.cpu().numpy())))
 
     def _gate_optimizer(self) -> GateOptimizer:
         gates = torch.ones(num_gates(self._sites), device=self._runtime.device)

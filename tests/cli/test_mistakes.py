@@ -158,6 +158,7 @@ def test_a_folder_that_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[s
         ([*TEACHER, "--flops", "50%", "--weight-rate", "-1"], "--weight-rate"),
         ([*TEACHER, "--flops", "50%", "--weight-rate", "nan"], "--weight-rate"),
         (["distill", ".", "--out", "run", "--temperature", "nan"], "found temperature nan and lambda 0.1"),
+        (["teach", "densenet_digits", "--seed", str(2**32)], "--seed"),
         (["teach", "densenet_digits", "--rate", "nan"], "found learning rate nan; expected a number above 0"),
     ],
 )

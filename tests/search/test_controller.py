@@ -1,16 +1,18 @@
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import pytest
 import torch
 
 from studentsearch.errors import UsageError
 from studentsearch.search.controller import (
+    Forecast,
     Pace,
-    PenaltyController,
     SearchPoint,
     StallPlan,
     StallWatch,
+    following_penalty,
     stall_reason,
 )
 from studentsearch.search.optimizer import GateOptimizer
@@ -19,6 +21,7 @@ from studentsearch.search.prox import ProximalRule
 FULL, BUDGET = 288_000_000, 90_000_000
 WEIGHTS = torch.logspace(-2, 0, 500).square().clamp_min(0.01)  # mean about 0.11, as in DenseNet-BC-100-12
 PRINTED = ProximalRule(rate=0.1, momentum_cap=None, nonnegative=False)
+FORECAST = Forecast(horizon=20, rate=0.1, momentum=0.9)
 CAPPED = ProximalRule(rate=0.1, momentum_cap=0.9, nonnegative=True)
 
 
@@ -31,20 +34,35 @@ def plan(steps: int, rule: ProximalRule = CAPPED) -> StallPlan:
     )
 
 
+@dataclass(frozen=True)
+class Motion:
+    gates: torch.Tensor
+    drift: torch.Tensor
+    push: torch.Tensor
+
+
+def count(gates: torch.Tensor) -> torch.Tensor:
+    open_share = ((gates > 0) * WEIGHTS).sum(-1) / WEIGHTS.sum()
+    return (FULL * open_share).to(torch.int64)
+
+
 def course(
     rule: ProximalRule,
     steps: int,
     *,
-    l2_after: Callable[[float, int, float], float],
+    l2_after: Callable[[float, Motion, float], float],
     opposition: tuple[float, float] = (1e-3, 1e-1),
 ) -> list[SearchPoint]:
     """A search without a network: gates held at 1 by springs from the weakest to the strongest, and noise."""
     optimizer, l2, points = GateOptimizer(torch.ones(500), WEIGHTS, rule), 1e-3, []
+    push = torch.zeros(500)
     generator, pace = torch.Generator().manual_seed(0), plan(steps).pace
     springs = torch.linspace(*opposition, 500)[torch.randperm(500, generator=generator)]
     for step in range(1, steps + steps // 2):
         noise = 1e-4 * torch.randn(500, generator=generator)
-        optimizer.step(springs * (optimizer.gates - 1) + noise, l2)
+        before, gradient = optimizer.iterate, springs * (optimizer.gates - 1) + noise
+        push = 0.9 * push + 0.1 * gradient
+        optimizer.step(gradient, l2)
         iterate = optimizer.iterate
         macs = int(FULL * WEIGHTS[iterate != 0].sum().item() / WEIGHTS.sum().item())
         points.append(
@@ -58,7 +76,8 @@ def course(
         )
         if macs <= BUDGET:
             break
-        l2 = l2_after(l2, macs, pace.target(step))
+        motion = Motion(gates=iterate, drift=iterate - before, push=push)
+        l2 = l2_after(l2, motion, pace.target(step + FORECAST.horizon))
     return points
 
 
@@ -68,8 +87,16 @@ def lines(points: list[SearchPoint], watched: StallPlan) -> list[tuple[int, str]
     return [(step, line) for step, line in said if line is not None]
 
 
-def constant(l2: float, _macs: int, _target: float) -> float:
+def constant(l2: float, _motion: Motion, _target: float) -> float:
     return l2
+
+
+def following(l2: float, motion: Motion, target: float) -> float:
+    def counts(penalties: torch.Tensor) -> list[int]:
+        pull = penalties[:, None] * WEIGHTS
+        return count(FORECAST.gates_ahead(motion.gates, motion.drift, motion.push, pull)).tolist()
+
+    return (l2 + following_penalty(counts, target)) / 2
 
 
 def test_pace_goes_from_full_to_budget_and_on():
@@ -96,20 +123,43 @@ def test_pace_refuses_a_course_that_leads_nowhere():
         Pace(full_macs=10, budget_macs=5, steps=0)
 
 
-def test_controller_follows_the_count_and_is_clipped():
-    controller = PenaltyController(gain=10.0, max_change=0.02, smallest=1e-4, largest=1e-2)
-    assert controller.next_penalty(1e-3, 100.0, 100.0) == 1e-3
-    assert controller.next_penalty(1e-3, 300.0, 100.0) == pytest.approx(1e-3 * math.exp(0.02), rel=1e-12)
-    assert controller.next_penalty(1e-3, 100.0, 300.0) == pytest.approx(1e-3 * math.exp(-0.02), rel=1e-12)
-    gentle = controller.next_penalty(1e-3, 101.0, 100.0)
-    assert gentle == pytest.approx(1e-3 * 1.01 ** (10 * 0.02), rel=1e-12)
-    assert controller.next_penalty(1e-2, 300.0, 100.0) == 1e-2
-    assert controller.next_penalty(1e-4, 100.0, 300.0) == 1e-4
+def test_forecast_is_what_the_optimizer_does_under_a_constant_push():
+    push, l2 = 1e-3 * torch.linspace(-1, 1, 500), 2e-2
+    optimizer = GateOptimizer(torch.ones(500), WEIGHTS, CAPPED)
+    for _ in range(60):
+        before = optimizer.iterate
+        optimizer.step(push, l2)
+    now, drift = optimizer.iterate, optimizer.iterate - before
+    for _ in range(FORECAST.horizon):
+        optimizer.step(push, l2)
+    (ahead,) = FORECAST.gates_ahead(now, drift, push, l2 * WEIGHTS[None])
+    is_free = optimizer.iterate > 0.05
+    assert is_free.any()
+    assert not is_free.all()
+    assert (ahead - optimizer.iterate)[is_free].abs().max() < 0.02  # the forecast's pull is that of plain momentum
+
+
+def test_forecast_refuses_no_horizon_and_endless_momentum():
+    with pytest.raises(UsageError, match="at least 1 step"):
+        Forecast(horizon=0, rate=0.1, momentum=0.9)
+    with pytest.raises(UsageError, match="below 1"):
+        Forecast(horizon=5, rate=0.1, momentum=1.0)
+
+
+@pytest.mark.parametrize("wanted", [3e-4, 0.02, 7.0])
+def test_following_penalty_is_the_smallest_that_meets_the_target(wanted):
+    found = following_penalty(lambda penalties: [0 if penalty >= wanted else 10 for penalty in penalties], 5.0)
+    assert wanted <= found <= wanted * 10 ** (0.5 / 8) * 1.001  # the fine grid has eight steps to half a decade
+
+
+def test_following_penalty_is_zero_where_coasting_arrives_and_largest_where_nothing_does():
+    assert following_penalty(lambda penalties: [4] * len(penalties), 5.0) == 0.0
+    assert following_penalty(lambda penalties: [6] * len(penalties), 5.0) == pytest.approx(10.0)
 
 
 @pytest.mark.parametrize("steps", [350, 900])
 def test_capped_recipe_with_following_penalty_arrives_and_watch_is_silent(steps):
-    points = course(CAPPED, steps, l2_after=PenaltyController().next_penalty)
+    points = course(CAPPED, steps, l2_after=following)
     assert points[-1].macs <= BUDGET
     assert points[-1].step == pytest.approx(steps, rel=0.15)
     assert lines(points, plan(steps)) == []
