@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +19,7 @@ _SMALLEST_SHARE_OF_RATE = 0.1
 _LATE = 2.0
 # Below this share, gates under zero are a few in passing rather than a swing.
 _SWINGING_SHARE = 0.01
+_BIAS_MEMORY = 0.95  # a forecast's bias is averaged over about twenty steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +111,59 @@ class Forecast:
         pulled = float(((1 - self.momentum**steps) / (1 - self.momentum)).sum())
         coasting = iterate + coasted * drift
         return coasting - (self.rate * pulled) * (push + pull)
+
+
+class ForecastBias:
+    """By how much counts come out above what was forecast for them, of late.
+
+    A forecast takes the loss's push as it is, while the loss holds gates harder the further they fall. What it got
+    wrong over the last steps is asked for on top.
+    """
+
+    def __init__(self, horizon: int) -> None:
+        """Start without a bias.
+
+        Args:
+            horizon: Steps between a forecast and the count that it was made for.
+        """
+        self._promised = torch.full((horizon,), math.nan, dtype=torch.float64)
+        self._log_bias = torch.zeros((), dtype=torch.float64)
+
+    def corrected(self, target: float) -> float:
+        """The count to ask a forecast for, so that `target` comes out.
+
+        Args:
+            target: Multiply-accumulates wanted at the horizon.
+
+        Returns:
+            At most `target`, at least half of it.
+        """
+        return target * math.exp(-float(self._log_bias.clamp(0, math.log(2))))
+
+    def observe(self, macs: int, promised: int) -> None:
+        """Compare the count of now with what was forecast for it one horizon ago.
+
+        Args:
+            macs: The count of now.
+            promised: What is forecast now for one horizon ahead.
+        """
+        due = float(self._promised[0])
+        if not math.isnan(due):
+            error = torch.tensor(math.log(max(macs, 1) / max(due, 1)), dtype=torch.float64)
+            self._log_bias = torch.lerp(error, self._log_bias, _BIAS_MEMORY)
+        self._promised = torch.cat((self._promised[1:], torch.tensor([promised], dtype=torch.float64)))
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Everything that moves, by name."""
+        return {"promised": self._promised, "log_bias": self._log_bias}
+
+    def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from what `state_dict` gave.
+
+        Args:
+            tensors: Everything that moves, by name.
+        """
+        self._promised, self._log_bias = tensors["promised"].cpu(), tensors["log_bias"].cpu()
 
 
 def following_penalty(count: Callable[[Tensor], Sequence[int]], target: float) -> float:

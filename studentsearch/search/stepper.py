@@ -19,7 +19,7 @@ from studentsearch.graph.gates import GateSite, num_gates
 from studentsearch.graph.liveness import liveness
 from studentsearch.graph.macs import Counts, count_macs, full_macs, macs_saved_by_gate
 from studentsearch.graph.network import Network
-from studentsearch.search.controller import Forecast, Pace, following_penalty
+from studentsearch.search.controller import Forecast, ForecastBias, Pace, following_penalty
 from studentsearch.search.floor import indispensable_readers, keep_one_open
 from studentsearch.search.gated import gated_forward, reader_means, scale_gradients
 from studentsearch.search.objective import data_term
@@ -106,6 +106,7 @@ class SearchStepper:
         self._gates = self._gate_optimizer()
         cap = _USUAL_MOMENTUM if recipe.momentum_cap is None else recipe.momentum_cap
         self._forecast = Forecast(horizon=recipe.horizon, rate=recipe.gate_rate, momentum=cap)
+        self._bias = ForecastBias(recipe.horizon)
         self._l2 = 0.0 if recipe.l2 is None else recipe.l2
         self._drift = torch.zeros_like(self.gates)
         self._push = torch.zeros_like(self.gates)
@@ -168,6 +169,7 @@ class SearchStepper:
         """Everything that moves, as tensors by name."""
         tensors = {f"module.{name}": tensor for name, tensor in self.module.state_dict().items()}
         tensors |= {f"gates.{name}": tensor for name, tensor in self._gates.state_dict().items()}
+        tensors |= {f"bias.{name}": tensor for name, tensor in self._bias.state_dict().items()}
         for name, parameter in self.module.named_parameters():
             buffer = self._sgd.state[parameter].get("momentum_buffer")
             if buffer is not None:
@@ -188,6 +190,7 @@ class SearchStepper:
         """
         self.module.load_state_dict(tensors_below(tensors, "module."))
         self._gates.load_state_dict(tensors_below(tensors, "gates."))
+        self._bias.load_state_dict(tensors_below(tensors, "bias."))
         for name, parameter in self.module.named_parameters():
             buffer = tensors.get(f"momentum.{name}")
             if buffer is not None:
@@ -235,8 +238,10 @@ class SearchStepper:
             counts: list[int] = self._count(ahead).tolist()
             return counts
 
-        target = self.pace.target(number + self._recipe.horizon)
-        return (self._l2 + following_penalty(forecast_counts, target)) / 2
+        target = self._bias.corrected(self.pace.target(number + self._recipe.horizon))
+        penalty = (self._l2 + following_penalty(forecast_counts, target)) / 2
+        self._bias.observe(self.macs, *forecast_counts(torch.tensor([penalty])))
+        return penalty
 
     def _count(self, gates: Tensor) -> Counts:
         """Multiply-accumulates of gates `[..., G]`."""

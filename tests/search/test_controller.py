@@ -8,6 +8,7 @@ import torch
 from studentsearch.errors import UsageError
 from studentsearch.search.controller import (
     Forecast,
+    ForecastBias,
     Pace,
     SearchPoint,
     StallPlan,
@@ -144,6 +145,38 @@ def test_forecast_refuses_no_horizon_and_endless_momentum():
         Forecast(horizon=0, rate=0.1, momentum=0.9)
     with pytest.raises(UsageError, match="below 1"):
         Forecast(horizon=5, rate=0.1, momentum=1.0)
+
+
+@pytest.fixture
+def biased() -> ForecastBias:
+    """Counts that have come out a quarter above their forecasts for long."""
+    bias = ForecastBias(5)
+    for step in range(200):
+        bias.observe(macs=1_250_000 - step, promised=1_000_000)
+    return bias
+
+
+def test_forecast_bias_is_asked_for_on_top(biased):
+    assert biased.corrected(900.0) == pytest.approx(900 / 1.25, rel=1e-3)
+
+
+def test_forecast_bias_waits_a_horizon_and_never_asks_for_more_than_the_target():
+    bias = ForecastBias(5)
+    for _ in range(5):
+        bias.observe(macs=1_500_000, promised=1_000_000)
+        assert bias.corrected(900.0) == 900.0
+    for _ in range(100):
+        bias.observe(macs=500_000, promised=1_000_000)
+    assert bias.corrected(900.0) == 900.0
+
+
+def test_forecast_bias_is_bounded_and_goes_on_bit_for_bit(biased):
+    other = ForecastBias(5)
+    other.load_state_dict(biased.state_dict())
+    for bias in (biased, other):
+        for _ in range(100):
+            bias.observe(macs=9_000_000, promised=1_000_000)
+    assert biased.corrected(900.0) == other.corrected(900.0) == pytest.approx(450.0)
 
 
 @pytest.mark.parametrize("wanted", [3e-4, 0.02, 7.0])
