@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from studentsearch.graph.gates import GateSite, gate_sites, num_gates, scale_weights
+from studentsearch.graph.links import Mask
 from studentsearch.graph.liveness import Liveness, liveness
 from studentsearch.graph.macs import count_macs
 from studentsearch.graph.network import Network
-from studentsearch.graph.rules import Mask
 from studentsearch.graph.trace import trace
 from studentsearch.models.cifar import densenet_bc, densenet_digits
 from studentsearch.student.build import build_with_weights

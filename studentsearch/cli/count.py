@@ -8,8 +8,16 @@ from studentsearch.cli import options as option
 from studentsearch.cli.show import show_json
 from studentsearch.errors import UsageError
 
-Model = Annotated[str, typer.Argument(metavar="MODEL", help="Model name, python:module:function, or a student folder.")]
-Classes = Annotated[int, typer.Option("--classes", min=1, help="Classes of a network that is built by name.")]
+Model = Annotated[str, typer.Argument(metavar="MODEL", help=option.MODEL_HELP)]
+Classes = Annotated[
+    int | None,
+    typer.Option(
+        "--classes",
+        min=1,
+        help="Classes of a network that is built by name.",
+        show_default="what the network is for",
+    ),
+]
 Shape = Annotated[
     str | None,
     typer.Option(
@@ -28,12 +36,21 @@ _WORDS = {
 }
 
 
-def count(model: Model, classes: Classes = 10, image_size: Shape = None, as_json: option.Json = False) -> None:
-    """Count multiply-accumulates and parameters of a network."""
+def count(
+    model: Model,
+    classes: Classes = None,
+    image_size: Shape = None,
+    skip: option.Skip = None,
+    as_json: option.Json = False,
+) -> None:
+    """Count multiply-accumulates and parameters of a network, and say what a search would gate."""
     from studentsearch.jobs.count import count as run_count
+    from studentsearch.report.live import RichProgress
 
     shape = None if image_size is None else parse_image_shape(image_size)
-    counts = run_count(model, num_classes=classes, input_shape=shape).as_dict()
+    with RichProgress() as progress:
+        counted = run_count(model, num_classes=classes, input_shape=shape, skip=tuple(skip or ()), progress=progress)
+    counts = counted.as_dict()
     if as_json:
         show_json(counts)
         return

@@ -7,7 +7,7 @@ import typer
 from studentsearch.cli import options as option
 from studentsearch.cli.show import show_json
 
-Model = Annotated[str, typer.Argument(metavar="MODEL", help="Model name, python:module:function, or a student folder.")]
+Model = Annotated[str, typer.Argument(metavar="MODEL", help=option.MODEL_HELP)]
 
 
 def evaluate(
@@ -28,10 +28,12 @@ def evaluate(
     from studentsearch.jobs.evaluate import EvaluateOptions
     from studentsearch.jobs.evaluate import evaluate as run_evaluate
     from studentsearch.jobs.options import ComputeOptions, DataOptions
+    from studentsearch.report.live import RichProgress
 
     images = DataOptions(name=data, data_root=data_root, download=download, image_size=image_size, mean=mean, std=std)
     compute = ComputeOptions(device=device, precision=precision, threads=threads)
-    result = run_evaluate(EvaluateOptions(model=model, weights=weights, data=images, compute=compute))
+    with RichProgress() as progress:
+        result = run_evaluate(EvaluateOptions(model=model, weights=weights, data=images, compute=compute), progress)
     if as_json:
         show_json(result.as_json())
     else:

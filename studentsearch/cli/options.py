@@ -9,6 +9,9 @@ import typer
 T = TypeVar("T")
 _DATA, _COMPUTE, _TRAINING = "Data", "Compute", "Training"
 
+NAME_HELP = "Model name such as resnet20, torchvision:NAME, timm:NAME, or python:module:function."
+MODEL_HELP = "Model name such as resnet20, torchvision:NAME, timm:NAME, python:module:function, or a student folder."
+
 DataName = Annotated[
     str | None,
     typer.Option(
@@ -48,7 +51,18 @@ Augment = Annotated[
     typer.Option("--augment", metavar="WORDS", help="none, flip, shift:4, shift:4+flip.", rich_help_panel=_DATA),
 ]
 Weights = Annotated[
-    Path | None, typer.Option("--weights", metavar="FILE", help="Weights: .safetensors or a torch state dict.")
+    Path | None,
+    typer.Option(
+        "--weights",
+        metavar="FILE",
+        help="Weights: .safetensors or a torch state dict; of torchvision:NAME and timm:NAME also a name, as DEFAULT.",
+    ),
+]
+Skip = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--skip", metavar="PATTERN", help="Leave layers whole whose path matches, such as layer4.*; may be repeated."
+    ),
 ]
 Out = Annotated[
     Path | None,

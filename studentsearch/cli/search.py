@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from studentsearch.search.recipe import SearchRecipe
 
 _METHOD = "Search"
-Teacher = Annotated[
-    str, typer.Option("--teacher", metavar="MODEL", help="Model name, python:module:function, or a student folder.")
-]
+Teacher = Annotated[str, typer.Option("--teacher", metavar="MODEL", help=option.MODEL_HELP)]
 Flops = Annotated[
     str,
     typer.Option(
@@ -93,6 +91,7 @@ def search(
     std: option.Std = None,
     augment: option.Augment = None,
     out: option.Out = None,
+    skip: option.Skip = None,
     steps: Steps = None,
     batch: Batch = None,
     objective: Kind = "kd",
@@ -136,6 +135,7 @@ def search(
         data=images,
         compute=ComputeOptions(device=device, precision=precision, threads=threads, seed=seed),
         recipe=recipe,
+        skip=tuple(skip or ()),
     )
     _run(options, as_json=as_json)
 

@@ -12,7 +12,7 @@ from studentsearch.cli.show import show_run
 if TYPE_CHECKING:
     from studentsearch.jobs.teach import TeachOptions
 
-Model = Annotated[str, typer.Argument(metavar="MODEL", help="Model name or python:module:function.")]
+Model = Annotated[str, typer.Argument(metavar="MODEL", help=option.NAME_HELP)]
 
 
 def teach(

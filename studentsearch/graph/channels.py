@@ -1,4 +1,4 @@
-"""Where each channel comes from: the producer that made it, followed through carriers."""
+"""Where each channel comes from: the producer that made it, followed through what only carries channels."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from studentsearch.graph.links import Indices
 from studentsearch.graph.network import Network, Node
-from studentsearch.graph.rules import HOMOGENEOUS, NORMS, Indices, carried_channels, is_reader
+from studentsearch.graph.rules import HOMOGENEOUS, NORMS, is_reader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,22 +31,88 @@ def channel_origins(network: Network) -> tuple[Origins, ...]:
         network: Any traced network.
 
     Returns:
-        One entry a node. A reader, the image, a sum and a constant are their own origin.
+        One entry a node. Whatever joins or mixes channels is their origin.
     """
     origins: list[Origins] = []
     for node in network.nodes:
-        if is_reader(node) or node.operation.kind in {"Input", "Add", "Constant"}:
+        if not _carries(node):
             producers = np.full(node.num_channels, node.index)
             origins.append(Origins(producers=producers, channels=np.arange(node.num_channels)))
             continue
-        inputs = [origins[index] for index in node.inputs]
-        origins.append(
-            Origins(
-                producers=carried_channels(network, node, tuple(item.producers for item in inputs)),
-                channels=carried_channels(network, node, tuple(item.channels for item in inputs)),
-            )
-        )
+        producers = np.full(node.num_channels, node.index)
+        channels = np.arange(node.num_channels)
+        for source, link in zip(node.inputs, node.links, strict=True):
+            of_input = link.labels(np.arange(link.num_inputs))
+            taken = of_input >= 0
+            producers[taken] = origins[source].producers[of_input[taken]]
+            channels[taken] = origins[source].channels[of_input[taken]]
+        origins.append(Origins(producers=producers, channels=channels))
     return tuple(origins)
+
+
+def _carries(node: Node) -> bool:
+    """Whether every channel of the node is one channel of one input."""
+    if is_reader(node) or not node.inputs or node.whole:
+        return False
+    if any(link.sources is not None and link.sources.shape[1] > 1 for link in node.links):
+        return False
+    return node.operation.kind in {"Concat", "Output"} or len(node.inputs) == 1
+
+
+def shared_units(network: Network) -> tuple[Indices, ...]:
+    """For every node labels of its channels: those of one label are one unit, and a gate on one is a gate on all.
+
+    Positions that a flatten spread out, channels of one group of a convolution or a norm, and copies of one channel
+    belong together.
+
+    Args:
+        network: Any traced network.
+
+    Returns:
+        `[C]` labels from 0 a node, in order of first appearance.
+    """
+    units: list[Indices] = []
+    for node in network.nodes:
+        if is_reader(node) or node.whole or not node.inputs:
+            units.append(np.arange(node.num_channels))
+            continue
+        partitions = [] if node.ties is None else [node.ties]
+        start = 0
+        own = np.full(node.num_channels, -1, dtype=np.int64)
+        for source, link in zip(node.inputs, node.links, strict=True):
+            labels = link.labels(units[source])
+            if node.operation.kind == "Concat":
+                own = np.where(labels >= 0, labels + start, own)
+                start += len(units[source])
+            else:
+                partitions.append(np.where(labels >= 0, labels, -1 - np.arange(len(labels))))
+        if node.operation.kind == "Concat":
+            partitions.append(own)
+        units.append(joined([part for part in partitions if len(np.unique(part)) > 1 or len(part) == 1]))
+        if len(units[-1]) != node.num_channels:
+            units[-1] = np.arange(node.num_channels)
+    return tuple(units)
+
+
+def joined(partitions: list[Indices]) -> Indices:
+    """The finest partition that joins whatever one of the given ones joins."""
+    if not partitions:
+        return np.zeros(0, dtype=np.int64)
+    labels = np.unique(partitions[0], return_inverse=True)[1].astype(np.int64)
+    while True:
+        before = labels
+        for part in partitions[1:]:
+            inverse = np.unique(part, return_inverse=True)[1]
+            smallest = np.full(int(inverse.max()) + 1, len(labels), dtype=np.int64)
+            np.minimum.at(smallest, inverse, labels)
+            labels = smallest[inverse]
+            smallest = np.full(int(before.max()) + 1, len(labels), dtype=np.int64)
+            np.minimum.at(smallest, before, labels)
+            labels = smallest[before]
+        if np.array_equal(labels, before):
+            break
+    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[inverse].astype(np.int64)
 
 
 def norm_followed(network: Network) -> frozenset[int]:
@@ -58,7 +125,7 @@ def norm_followed(network: Network) -> frozenset[int]:
         network: Any traced network.
 
     Returns:
-        Node indices of these readers.
+        Node indices of these readers; a layer that is called several times is not among them.
     """
     users = network.users()
     absorbed = [False] * len(network.nodes)
@@ -66,10 +133,13 @@ def norm_followed(network: Network) -> frozenset[int]:
         absorbed[node.index] = bool(users[node.index]) and all(
             _absorbs(network.nodes[user], absorbed[user]) for user in users[node.index]
         )
-    return frozenset(node.index for node in network.nodes if is_reader(node) and absorbed[node.index])
+    shared = {index for group in network.reused for index in group}
+    return frozenset(
+        node.index for node in network.nodes if is_reader(node) and absorbed[node.index] and node.index not in shared
+    )
 
 
 def _absorbs(user: Node, followed: bool) -> bool:
     if user.operation.kind in NORMS:
-        return True
-    return user.operation.kind in HOMOGENEOUS and followed
+        return user.operation.arguments["track_running_stats"] is True
+    return user.operation.name in HOMOGENEOUS and followed

@@ -1,158 +1,183 @@
 """What a module or function of torch is called here: the first half of the rule table.
 
-A network may write one operation in several ways (`nn.ReLU()`, `F.relu(x)`, `x.relu()`); each is described by the
-torch.nn layer that computes it. What has no description raises with its path.
+A layer is described by its class and the arguments of its constructor. A functional call with weights of its own
+(`F.conv2d(x, self.weight)`) is described as the layer that computes it; any other call by the function's public name.
 """
 
 from __future__ import annotations
 
 import inspect
-import operator
-from collections.abc import Callable
-from typing import Any
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-import torch
-import torch.nn.functional as F
-from torch import fx, nn
+from torch import nn
+from torch.nn.utils import parametrize
 
 from studentsearch.errors import UnsupportedGraphError
-from studentsearch.graph.layers import Constant, Select
-from studentsearch.graph.network import Argument, Operation
+from studentsearch.graph.arguments import Argument
+from studentsearch.graph.layers import Constant, Select, StochasticDepth
+from studentsearch.graph.network import Operation
 
-ELEMENTWISE = (
-    nn.Identity,
-    nn.ReLU,
-    nn.ReLU6,
-    nn.LeakyReLU,
-    nn.ELU,
-    nn.GELU,
-    nn.SiLU,
-    nn.Hardswish,
-    nn.Hardsigmoid,
-    nn.Sigmoid,
-    nn.Tanh,
-    nn.Dropout,
-    nn.Dropout2d,
-)
-LAYERS = (
-    *ELEMENTWISE,
-    nn.Conv2d,
-    nn.Linear,
-    nn.BatchNorm1d,
-    nn.BatchNorm2d,
-    nn.MaxPool2d,
-    nn.AvgPool2d,
-    nn.AdaptiveAvgPool2d,
-    nn.Flatten,
-    Select,
-    Constant,
-)
-_PAIRS = ("kernel_size", "stride", "padding", "dilation", "output_size")
+OWN_LAYERS: tuple[type[nn.Module], ...] = (Select, Constant, StochasticDepth)
+_NOT_ARGUMENTS = frozenset({"self", "inplace", "device", "dtype", "args", "kwargs", "return_indices"})
+
+
+def layer_class(kind: str) -> type[nn.Module] | None:
+    """The class of a layer by its name: one of torch.nn or of our own."""
+    own = {layer.__name__: layer for layer in OWN_LAYERS}
+    found: object = own.get(kind) or getattr(nn, kind, None)
+    return found if isinstance(found, type) and issubclass(found, nn.Module) else None
+
+
+def plain_class(module: nn.Module) -> type[nn.Module]:
+    """The class of a layer without the parametrizations that torch.nn.utils put on it."""
+    kind = type(module)
+    return kind.__bases__[0] if parametrize.is_parametrized(module) else kind
 
 
 def describe_module(module: nn.Module, path: str) -> Operation:
     """The operation of a layer, with the arguments its constructor takes.
 
     Args:
-        module: A layer of torch.nn.
+        module: A layer.
         path: Its module path, for the message.
 
     Returns:
         The operation.
 
     Raises:
-        UnsupportedGraphError: No rule knows the layer.
+        UnsupportedGraphError: Not a layer of torch.nn, or one whose arguments cannot be read back.
     """
-    if type(module) not in LAYERS:
+    kind = plain_class(module)
+    if kind.__name__ in {"StochasticDepth", "DropPath"}:
+        return _stochastic_depth(module)
+    if layer_class(kind.__name__) is not kind:
         raise UnsupportedGraphError(
-            f"{path}: layers of class {type(module).__name__} have no rule; known are "
-            + ", ".join(kind.__name__ for kind in LAYERS)
+            f"{path}: a layer of class {kind.__name__} has no rule; expected layers of torch.nn; "
+            "write it with these, or leave it whole with --skip"
         )
     arguments: dict[str, Argument] = {}
-    for name in inspect.signature(type(module).__init__).parameters:
-        if name in {"self", "inplace", "device", "dtype", "args", "kwargs", "return_indices"} or name.startswith("_"):
-            continue
-        value = getattr(module, name)
-        if isinstance(module, Select):
-            value = tuple(module.channels.tolist())
-        elif name == "bias":
-            value = value is not None
-        elif name in _PAIRS and isinstance(module, (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d)):
-            value = value if isinstance(value, (str, tuple)) else (value, value)
-        arguments[name] = value
-    return Operation(kind=type(module).__name__, arguments=arguments)
+    for name in inspect.signature(kind.__init__).parameters:
+        if name not in _NOT_ARGUMENTS and not name.startswith("_"):
+            arguments[name] = _constructor_argument(module, name, path)
+    return Operation(kind=kind.__name__, arguments=arguments)
 
 
-def _described_as(layer: Callable[..., nn.Module], *names: str) -> Callable[[fx.Node], Operation]:
-    """A describer of a functional call whose arguments after the tensor are called `names`."""
-
-    def describe(node: fx.Node) -> Operation:
-        given: dict[str, Any] = dict(zip(names, node.args[1:], strict=False))
-        given |= {name: value for name, value in node.kwargs.items() if name in names}
-        return describe_module(layer(**given), node.name)
-
-    return describe
-
-
-def _describe_dropout(node: fx.Node) -> Operation:
-    return _described_as(nn.Dropout, "p")(node)
-
-
-def _describe_concat(node: fx.Node) -> Operation:
-    axis = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim", 0)
-    if axis not in {1, -3}:
-        raise UnsupportedGraphError(
-            f"{node.name}: concatenation along axis {axis}; only channels (axis 1) are followed"
-        )
-    return Operation(kind="Concat")
-
-
-def _describe_add(node: fx.Node) -> Operation:
-    if not all(isinstance(argument, fx.Node) for argument in node.args[:2]):
-        raise UnsupportedGraphError(f"{node.name}: adding a constant; only sums of two tensors are followed")
-    return Operation(kind="Add")
-
-
-_relu = _described_as(nn.ReLU)
-_flatten = _described_as(nn.Flatten, "start_dim", "end_dim")
-_average = _described_as(nn.AdaptiveAvgPool2d, "output_size")
-_POOL = ("kernel_size", "stride", "padding")
-
-CALLS: dict[object, Callable[[fx.Node], Operation]] = {
-    F.relu: _relu,
-    torch.relu: _relu,
-    "relu": _relu,
-    "relu_": _relu,
-    F.dropout: _describe_dropout,
-    F.adaptive_avg_pool2d: _average,
-    F.avg_pool2d: _described_as(nn.AvgPool2d, *_POOL, "ceil_mode", "count_include_pad"),
-    F.max_pool2d: _described_as(nn.MaxPool2d, *_POOL, "dilation", "ceil_mode"),
-    torch.flatten: _flatten,
-    "flatten": _flatten,
-    torch.cat: _describe_concat,
-    torch.concat: _describe_concat,
-    operator.add: _describe_add,
-    operator.iadd: _describe_add,
-    torch.add: _describe_add,
-    "add": _describe_add,
-    "add_": _describe_add,
+_WINDOW = ("kernel_size", "stride", "padding")
+_POOL_ARGUMENTS = {
+    "max": (*_WINDOW, "dilation", "ceil_mode"),
+    "avg": (*_WINDOW, "ceil_mode", "count_include_pad", "divisor_override"),
+    "lp": ("norm_type", "kernel_size", "stride", "ceil_mode"),
+    "adaptive_avg": ("output_size",),
+    "adaptive_max": ("output_size",),
 }
 
 
-def describe_call(node: fx.Node) -> Operation:
-    """The operation of a functional call or a method.
+def describe_pooling(name: str, arguments: Sequence[object], options: Mapping[str, object]) -> Operation | None:
+    """A functional pooling as the layer that computes it.
 
     Args:
-        node: A `call_function` or `call_method` node of torch.fx.
+        name: Public name of the function.
+        arguments: Its positional arguments after the tensor.
+        options: Its named arguments.
 
     Returns:
-        The operation.
-
-    Raises:
-        UnsupportedGraphError: No rule knows the call.
+        The layer, None for any other function.
     """
-    describer = CALLS.get(node.target)
-    if describer is None:
-        name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", str(node.target))
-        raise UnsupportedGraphError(f"{node.name}: the operation {name} has no rule; write it as a layer of torch.nn")
-    return describer(node)
+    match = re.fullmatch(r"torch\.(?:nn\.functional\.)?(\w+)_pool([123])d", name)
+    if match is None or match[1] not in _POOL_ARGUMENTS:
+        return None
+    names = _POOL_ARGUMENTS[match[1]]
+    given = dict(zip(names, arguments, strict=False)) | {key: options[key] for key in names if key in options}
+    if given.get("stride") in ((), []):
+        del given["stride"]
+    kind = "".join(part.capitalize() for part in match[1].split("_")).replace("Lp", "LP") + f"Pool{match[2]}d"
+    layer = layer_class(kind)
+    assert layer is not None
+    return describe_module(layer(**given), name)
+
+
+def _stochastic_depth(module: nn.Module) -> Operation:
+    probability = getattr(module, "p", getattr(module, "drop_prob", 0.0))
+    arguments: dict[str, Argument] = {"p": float(probability or 0.0), "mode": str(getattr(module, "mode", "row"))}
+    return Operation(kind="StochasticDepth", arguments=arguments)
+
+
+def _constructor_argument(module: nn.Module, name: str, path: str) -> Argument:
+    value: object = getattr(module, name, None)
+    match module, name:
+        case Select(), "channels":
+            return tuple(module.channels.tolist())
+        case Constant(), "num_channels":
+            return module.value.numel()
+        case nn.PReLU(), "init":
+            return 0.25
+        case nn.MultiheadAttention(), "bias":
+            return module.in_proj_bias is not None
+        case nn.MultiheadAttention(), "add_bias_kv":
+            return module.bias_k is not None
+        case nn.Module(), "bias":
+            return value is not None
+    if name in {"output_size", "size"} and isinstance(value, list):
+        value = tuple(value)
+    if isinstance(value, tuple):
+        return tuple(item if isinstance(item, (bool, int, float, str, tuple)) else None for item in value)
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise UnsupportedGraphError(
+        f"{path}: {type(module).__name__}.{name} is a {type(value).__name__}; expected a number, a string or a tuple; "
+        "build the layer from these"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightedCall:
+    """A functional call that has weights, as a layer.
+
+    Attributes:
+        kind: The layer.
+        parameters: The function's parameters in order.
+        weights: Which of them are tensors that the layer owns.
+    """
+
+    kind: str
+    parameters: tuple[str, ...]
+    weights: tuple[str, ...] = ("weight", "bias")
+
+
+_CONV = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
+_TRANSPOSED = ("input", "weight", "bias", "stride", "padding", "output_padding", "groups", "dilation")
+_FUNCTIONAL = "torch.nn.functional."
+WEIGHTED_CALLS: Mapping[str, WeightedCall] = {
+    **{
+        f"{home}conv{n}d": WeightedCall(kind=f"Conv{n}d", parameters=_CONV)
+        for n in (1, 2, 3)
+        for home in ("torch.", _FUNCTIONAL)
+    },
+    **{
+        f"{home}conv_transpose{n}d": WeightedCall(kind=f"ConvTranspose{n}d", parameters=_TRANSPOSED)
+        for n in (1, 2, 3)
+        for home in ("torch.", _FUNCTIONAL)
+    },
+    f"{_FUNCTIONAL}linear": WeightedCall(kind="Linear", parameters=("input", "weight", "bias")),
+    f"{_FUNCTIONAL}batch_norm": WeightedCall(
+        kind="BatchNorm",
+        parameters=("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps"),
+        weights=("running_mean", "running_var", "weight", "bias"),
+    ),
+    f"{_FUNCTIONAL}layer_norm": WeightedCall(
+        kind="LayerNorm", parameters=("input", "normalized_shape", "weight", "bias", "eps")
+    ),
+    f"{_FUNCTIONAL}rms_norm": WeightedCall(
+        kind="RMSNorm", parameters=("input", "normalized_shape", "weight", "eps"), weights=("weight",)
+    ),
+    f"{_FUNCTIONAL}group_norm": WeightedCall(
+        kind="GroupNorm", parameters=("input", "num_groups", "weight", "bias", "eps")
+    ),
+    f"{_FUNCTIONAL}prelu": WeightedCall(kind="PReLU", parameters=("input", "weight"), weights=("weight",)),
+    "torch.prelu": WeightedCall(kind="PReLU", parameters=("input", "weight"), weights=("weight",)),
+    "torch.layer_norm": WeightedCall(
+        kind="LayerNorm", parameters=("input", "normalized_shape", "weight", "bias", "eps")
+    ),
+}

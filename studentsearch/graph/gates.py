@@ -6,21 +6,20 @@ grow with the batch or the picture, and folding it is one multiplication.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from studentsearch.graph.channels import channel_origins
+from studentsearch.graph.channels import channel_origins, joined, shared_units
+from studentsearch.graph.links import Indices, Mask
 from studentsearch.graph.network import Network
-from studentsearch.graph.rules import is_reader, is_whole
-
-_WIDTHLESS = frozenset({"Select", "Constant"})
+from studentsearch.graph.rules import READERS, TRANSPOSED, is_grouped, is_reader
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class GateSite:
     """The gates of one reader, a stretch of the vector of all gates.
 
@@ -28,16 +27,20 @@ class GateSite:
         node: Index of the reader in its network.
         path: Module path of the reader.
         start: Position of its first gate in the vector of all gates.
-        num_gates: How many channels it reads.
-        features_per_gate: Entries of the weight's input axis that one channel feeds (height times width behind a
-            flatten).
+        num_gates: How many gates it has.
+        gate_of: `[C_in]`, for every entry of the weight's input axis its gate, counted from `start`; None where each
+            entry has its own.
+        weight_axis: The input axis of its weight.
+        calls: Indices of all nodes that call this layer.
     """
 
     node: int
     path: str
     start: int
     num_gates: int
-    features_per_gate: int
+    gate_of: Indices | None
+    weight_axis: int
+    calls: tuple[int, ...]
 
     @property
     def span(self) -> slice:
@@ -49,6 +52,19 @@ class GateSite:
         """The parameter that its gates scale."""
         return f"{self.path}.weight"
 
+    def entries(self, is_open: Mask) -> Mask:
+        """From all gates `[..., G]` the entries of the weight's input axis that are open, `[..., C_in]`."""
+        own = is_open[..., self.span]
+        return own if self.gate_of is None else own[..., self.gate_of]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftWhole:
+    """A layer without gates of its own, and why."""
+
+    path: str
+    reason: str
+
 
 def gate_sites(network: Network) -> tuple[GateSite, ...]:
     """The gates of a network, readers in topological order.
@@ -59,20 +75,56 @@ def gate_sites(network: Network) -> tuple[GateSite, ...]:
     Returns:
         One site a reader; readers of image channels and grouped convolutions have none.
     """
-    origins = channel_origins(network)
-    widths = _features_per_channel(network)
+    units = shared_units(network)
+    calls = _calls(network)
+    images = _image_readers(network)
     sites: list[GateSite] = []
     start = 0
     for node in network.nodes:
-        if not is_reader(node) or is_whole(node) or np.any(origins[node.inputs[0]].producers == 0):
+        if not is_reader(node) or calls[node.path][0] != node.index or images & set(calls[node.path]):
             continue
-        width = widths[node.inputs[0]]
-        num_gates = network.nodes[node.inputs[0]].num_channels // width
+        unit = joined([units[network.nodes[index].inputs[0]] for index in calls[node.path]])
+        is_own = np.array_equal(unit, np.arange(len(unit)))
         sites.append(
-            GateSite(node=node.index, path=node.path, start=start, num_gates=num_gates, features_per_gate=width)
+            GateSite(
+                node=node.index,
+                path=node.path,
+                start=start,
+                num_gates=int(unit.max()) + 1,
+                gate_of=None if is_own else unit,
+                weight_axis=0 if node.operation.kind in TRANSPOSED else 1,
+                calls=calls[node.path],
+            )
         )
-        start += num_gates
+        start = sites[-1].span.stop
     return tuple(sites)
+
+
+def left_whole(network: Network, sites: Sequence[GateSite]) -> tuple[LeftWhole, ...]:
+    """The layers that have no gates, or that are never cut, and why.
+
+    Args:
+        network: Any traced network.
+        sites: Its gates.
+
+    Returns:
+        In topological order, a layer once.
+    """
+    gated = {site.path for site in sites}
+    images = _image_readers(network)
+    found: dict[str, str] = {}
+    for node in network.nodes:
+        reason = node.whole
+        if not reason and node.operation.kind in READERS and node.path not in gated:
+            reason = "reads the image" if node.index in images else ""
+        if not reason and is_grouped(node):
+            depthwise = node.operation.integer("groups") == node.operation.integer("in_channels")
+            reason = (
+                "depthwise: falls with its readers" if depthwise else "grouped: whole groups fall with their readers"
+            )
+        if reason:
+            found.setdefault(node.path or node.place or node.name, reason)
+    return tuple(LeftWhole(path=path, reason=reason) for path, reason in found.items())
 
 
 def num_gates(sites: tuple[GateSite, ...]) -> int:
@@ -84,7 +136,7 @@ def scale_weights(weights: Mapping[str, Tensor], sites: tuple[GateSite, ...], ga
     """The weights of all readers with their gates multiplied in; differentiable in both.
 
     Args:
-        weights: Parameters by name, readers' weights `[C_out, C_in, ...]`.
+        weights: Parameters by name, readers' weights `[C_out, C_in, ...]` (`[C_in, C_out, ...]` where transposed).
         sites: Where the gates sit.
         gates: `[G]`, all gates.
 
@@ -95,21 +147,29 @@ def scale_weights(weights: Mapping[str, Tensor], sites: tuple[GateSite, ...], ga
     for site in sites:
         weight = weights[site.weight_name]
         gate = gates[site.span].to(weight.dtype)
-        if site.features_per_gate > 1:
-            gate = torch.repeat_interleave(gate, site.features_per_gate)
-        scaled[site.weight_name] = weight * gate.view(1, -1, *([1] * (weight.dim() - 2)))
+        if site.gate_of is not None:
+            gate = gate[torch.from_numpy(site.gate_of).to(gate.device)]
+        shape = [1] * weight.dim()
+        shape[site.weight_axis] = -1
+        scaled[site.weight_name] = weight * gate.view(shape)
     return scaled
 
 
-def _features_per_channel(network: Network) -> list[int]:
-    """For every node how many of its entries stand for one channel (1, or the positions that a flatten spread out)."""
-    widths: list[int] = []
+def _image_readers(network: Network) -> set[int]:
+    """Nodes of readers that read channels of the image as they are."""
+    origins = channel_origins(network)
+    images = {node.index for node in network.nodes if node.operation.kind == "Input"}
+    return {
+        node.index
+        for node in network.nodes
+        if is_reader(node) and images & set(np.unique(origins[node.inputs[0]].producers).tolist())
+    }
+
+
+def _calls(network: Network) -> dict[str, tuple[int, ...]]:
+    """For the path of every reader the nodes that call it."""
+    calls: dict[str, list[int]] = {}
     for node in network.nodes:
-        inputs = (
-            set() if is_reader(node) or node.operation.kind in _WIDTHLESS else {widths[index] for index in node.inputs}
-        )
-        width = inputs.pop() if len(inputs) == 1 else 1  # inputs that disagree get a gate an entry
-        if node.operation.kind == "Flatten":
-            width *= network.nodes[node.inputs[0]].num_positions
-        widths.append(width)
-    return widths
+        if is_reader(node):
+            calls.setdefault(node.path, []).append(node.index)
+    return {path: tuple(indices) for path, indices in calls.items()}

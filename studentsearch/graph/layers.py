@@ -1,4 +1,4 @@
-"""The two layers that torch.nn lacks: picking channels, and what a convolution without inputs computes.
+"""The layers that torch.nn lacks: picking channels, what a layer without inputs computes, and stochastic depth.
 
 Their source is copied into a student's model.py, so they import torch alone and explain themselves.
 """
@@ -10,49 +10,100 @@ from torch import Tensor, nn
 
 
 class Select(nn.Module):
-    """The channels of its input that the next layer reads, `[B, C, ...]` to `[B, len(channels), ...]`."""
+    """The channels of its input that the next layer reads; where an index is -1, a channel of zeros."""
 
     channels: Tensor
 
-    def __init__(self, channels: tuple[int, ...]) -> None:
+    def __init__(self, channels: tuple[int, ...], axis: int = 1) -> None:
         """Keep which channels are read.
 
         Args:
-            channels: Ascending indices on axis 1.
+            channels: Indices on `axis`, -1 for zeros.
+            axis: The axis of channels, counted with the batch.
         """
         super().__init__()
+        self.axis = axis
+        self.has_zeros = -1 in channels
+        self.is_run = channels == tuple(range(channels[0], channels[0] + len(channels))) and not self.has_zeros
+        self.first = channels[0]
         self.register_buffer("channels", torch.tensor(channels), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Pick the channels."""
-        return x[:, self.channels]
+        if self.is_run:
+            return x.narrow(self.axis, self.first, self.channels.numel())
+        if not self.has_zeros:
+            return x.index_select(self.axis, self.channels)
+        shape = [1] * x.dim()
+        shape[self.axis] = -1
+        return x.index_select(self.axis, self.channels.clamp(min=0)) * (self.channels >= 0).view(shape).to(x.dtype)
 
 
 class Constant(nn.Module):
-    """What a layer computes once it has lost all its inputs: its bias, or zero, at every position."""
+    """What a layer computes once it has lost all its inputs: the same numbers at every position."""
 
     def __init__(
-        self, num_channels: int, bias: bool, windows: tuple[tuple[int, int, int, int, int, int, int, int], ...]
-    ):
-        """Keep the channels and the windows between the tensor that gives the size and the output.
+        self,
+        num_channels: int,
+        axis: int = 1,
+        rank: int = 4,
+        like_axis: int = 1,
+        windows: tuple[tuple[int, ...], ...] = (),
+        sizes: tuple[int, ...] = (),
+    ) -> None:
+        """Keep the channels and what tells the positions: those of a tensor, behind windows, or fixed sizes.
 
         Args:
             num_channels: Channels of the output.
-            bias: Whether the layer had a bias.
-            windows: Kernel, stride, padding and dilation (height, width each) of every layer passed; none for a vector.
+            axis: The axis of channels, counted with the batch.
+            rank: Dimensions of the output, counted with the batch.
+            like_axis: The axis of channels of the tensor that gives the size.
+            windows: Of every layer passed its kernels, strides, paddings and dilations, one number a spatial axis
+                each, and how it rounds: 0 down, 1 up, 2 where it spreads (transposed) and its paddings are what it
+                cuts off in all.
+            sizes: Fixed positions, whatever the tensor's.
         """
         super().__init__()
-        self.num_channels = num_channels
-        self.windows = windows
-        self.bias = nn.Parameter(torch.zeros(num_channels)) if bias else None
+        self.axis, self.rank, self.like_axis, self.windows, self.sizes = axis, rank, like_axis, windows, sizes
+        self.value = nn.Parameter(torch.zeros(num_channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The constant, `[B, num_channels]` or `[B, num_channels, H', W']` for an input `[B, C, H, W]`."""
-        height, width = (x.shape[2], x.shape[3]) if self.windows else (1, 1)
-        for kh, kw, sh, sw, ph, pw, dh, dw in self.windows:
-            height = (height + 2 * ph - dh * (kh - 1) - 1) // sh + 1
-            width = (width + 2 * pw - dw * (kw - 1) - 1) // sw + 1
-        size = (x.shape[0], self.num_channels) + ((height, width) if self.windows else ())
-        if self.bias is None:
-            return x.new_zeros(size)
-        return self.bias.to(x.dtype).view(1, -1, *([1] * (len(size) - 2))).expand(size)
+        """The constant, of the size of `x` but for its channels."""
+        places = list(self.sizes) or [size for axis, size in enumerate(x.shape) if axis not in {0, self.like_axis}]
+        places = places[: self.rank - 2]
+        for window in self.windows:
+            n = len(window) // 4
+            rows = (window[:n], window[n : 2 * n], window[2 * n : 3 * n], window[3 * n : 4 * n])
+            for axis, (kernel, stride, padding, dilation) in enumerate(zip(*rows, strict=True)):
+                extent = dilation * (kernel - 1) + 1
+                if window[-1] == 2:
+                    places[axis] = (places[axis] - 1) * stride + extent - padding
+                    continue
+                room = places[axis] + 2 * padding - extent
+                rounded_up = window[-1] and room % stride and (room // stride + 1) * stride < places[axis] + padding
+                places[axis] = room // stride + (2 if rounded_up else 1)
+        size, shape = [x.shape[0], *places], [1] * self.rank
+        size.insert(self.axis, self.value.numel())
+        shape[self.axis] = -1
+        return self.value.to(x.dtype).view(shape).expand(size)
+
+
+class StochasticDepth(nn.Module):
+    """A branch that is dropped at random in training, for each image (`row`) or the whole batch (`batch`)."""
+
+    def __init__(self, p: float, mode: str = "row") -> None:
+        """Keep the probability.
+
+        Args:
+            p: Probability of dropping the branch; what is kept is divided by 1 - p.
+            mode: `row` or `batch`.
+        """
+        super().__init__()
+        self.p, self.mode = p, mode
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The branch or zeros in training, the branch otherwise."""
+        if not self.training or self.p == 0:
+            return x
+        shape = [x.shape[0] if self.mode == "row" else 1] + [1] * (x.dim() - 1)
+        return x * x.new_empty(shape).bernoulli_(1 - self.p) / max(1 - self.p, torch.finfo(x.dtype).tiny)

@@ -1,4 +1,4 @@
-"""Which channels are still needed when some gates are closed: one pass from the output back to the image.
+"""Which channels are still needed when some gates are closed: from the output back to the image, to a fixed point.
 
 A producer's filter lives while some reader still reads its channel; a reader reads a channel while its gate is open and
 any of its own filters lives. Masks may carry leading axes, so many "what if" questions are answered at once.
@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from studentsearch.graph.gates import GateSite
+from studentsearch.graph.links import Indices, Mask
 from studentsearch.graph.network import Network
-from studentsearch.graph.rules import Mask, is_reader, is_whole, needed_inputs
+from studentsearch.graph.rules import is_reader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,19 +23,16 @@ class Liveness:
     Attributes:
         needed: For every node `[..., C]`, its output channels that something still needs.
         reads: For every reader, by node index, `[..., C_in]`, the input entries that its kept weights use.
+        image_is_needed: `[...]`, whether any path from an image to the output is left.
     """
 
     needed: tuple[Mask, ...]
     reads: dict[int, Mask]
+    image_is_needed: Mask
 
     def is_emptied(self, reader: int) -> bool:
         """Whether a reader lost all its inputs while its (constant) outputs are still needed; unbatched masks only."""
         return bool(self.needed[reader].any()) and not self.reads[reader].any()
-
-    @property
-    def image_is_needed(self) -> Mask:
-        """`[...]`, whether any path from the image to the output is left."""
-        return np.asarray(self.needed[0].any(axis=-1))
 
 
 def liveness(network: Network, sites: tuple[GateSite, ...], is_open: Mask) -> Liveness:
@@ -51,22 +49,55 @@ def liveness(network: Network, sites: tuple[GateSite, ...], is_open: Mask) -> Li
     leading = is_open.shape[:-1]
     needed = [np.zeros((*leading, node.num_channels), dtype=np.bool_) for node in network.nodes]
     needed[-1][...] = True
-    site_of = {site.node: site for site in sites}
+    gates = {call: site.entries(is_open) for site in sites for call in site.calls}
     reads: dict[int, Mask] = {}
+    reused = network.reused
+    while True:
+        _backward(network, gates, needed, reads)
+        if not _agree(reused, needed):
+            break
+    images = [needed[node.index] for node in network.nodes if node.operation.kind == "Input"]
+    return Liveness(
+        needed=tuple(needed),
+        reads=reads,
+        image_is_needed=np.asarray(np.any([image.any(axis=-1) for image in images], axis=0)),
+    )
+
+
+def _backward(network: Network, gates: dict[int, Mask], needed: list[Mask], reads: dict[int, Mask]) -> None:
     for node in reversed(network.nodes):
+        wanted = needed[node.index]
         if is_reader(node):
-            source = node.inputs[0]
-            alive = needed[node.index].any(axis=-1, keepdims=True)
-            if is_whole(node):
-                needed[node.index] |= alive
-            site = site_of.get(node.index)
-            if site is None:
-                reads[node.index] = np.broadcast_to(alive, (*leading, network.nodes[source].num_channels))
-            else:
-                gates = is_open[..., site.span]
-                reads[node.index] = np.repeat(gates, site.features_per_gate, axis=-1) & alive
-            needed[source] |= reads[node.index]
-        else:
-            for source, mask in zip(node.inputs, needed_inputs(network, node, needed[node.index]), strict=True):
-                needed[source] |= mask
-    return Liveness(needed=tuple(needed), reads=reads)
+            (source,) = node.inputs
+            alive = wanted.any(axis=-1, keepdims=True)
+            own = gates.get(node.index)
+            size = network.nodes[source].num_channels
+            reads[node.index] = np.broadcast_to(alive, (*wanted.shape[:-1], size)) if own is None else own & alive
+            needed[source] |= node.links[0].needed(reads[node.index])
+            continue
+        if node.ties is not None:
+            needed[node.index] = wanted = _closed(wanted, node.ties)
+        for source, link in zip(node.inputs, node.links, strict=True):
+            needed[source] |= link.needed(wanted)
+
+
+def _closed(wanted: Mask, ties: Indices) -> Mask:
+    """What is wanted, and all that is tied to it."""
+    size = len(ties)
+    if ties[-1] == 0:
+        return np.broadcast_to(wanted.any(axis=-1, keepdims=True), wanted.shape).copy()
+    width = size // (int(ties[-1]) + 1)
+    groups = wanted.reshape(*wanted.shape[:-1], -1, width).any(axis=-1)
+    return np.repeat(groups, width, axis=-1)
+
+
+def _agree(reused: tuple[tuple[int, ...], ...], needed: list[Mask]) -> bool:
+    """Give all calls of a layer the union of what is needed of it; whether that changed anything."""
+    is_changed = False
+    for calls in reused:
+        union = np.logical_or.reduce([needed[index] for index in calls])
+        for index in calls:
+            if not np.array_equal(union, needed[index]):
+                needed[index] = union.copy()
+                is_changed = True
+    return is_changed

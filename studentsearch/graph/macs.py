@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studentsearch.graph.gates import GateSite, num_gates
+from studentsearch.graph.links import Mask
 from studentsearch.graph.liveness import Liveness, liveness
 from studentsearch.graph.network import Network, Node
-from studentsearch.graph.rules import NORMS, POOLS, Mask, is_depthwise, is_reader, is_whole, kernel_size
+from studentsearch.graph.rules import NORMS, POOLS, is_reader
 
 Counts = NDArray[np.int64]
 _QUESTIONS_AT_ONCE = 256
@@ -25,11 +26,9 @@ def node_macs(alive: Liveness, node: Node) -> Counts:
         `[...]` int64; 0 for everything but convolutions and linear layers, as in torchvision's published figures.
     """
     outputs = alive.needed[node.index].sum(axis=-1, dtype=np.int64)
-    per_weight = kernel_size(node) * node.num_positions
     if is_reader(node):
-        groups = node.operation.integer("groups") if is_whole(node) else 1
-        return np.asarray(outputs * (alive.reads[node.index].sum(axis=-1, dtype=np.int64) // groups) * per_weight)
-    return np.asarray(outputs * (per_weight if is_depthwise(node) else 0))
+        return np.asarray(outputs * alive.reads[node.index].sum(axis=-1, dtype=np.int64) * node.work)
+    return np.asarray(outputs * node.work)
 
 
 def count_macs(network: Network, alive: Liveness) -> Counts:
@@ -44,7 +43,7 @@ def count_macs(network: Network, alive: Liveness) -> Counts:
     """
     total = np.zeros(alive.image_is_needed.shape, dtype=np.int64)
     for node in network.nodes:
-        if is_reader(node) or is_depthwise(node):
+        if node.work:
             total += node_macs(alive, node)
     return total
 
@@ -63,7 +62,7 @@ def paper_macs(network: Network) -> int:
         elements = node.num_channels * node.num_positions
         if node.operation.kind in NORMS:
             extra += 2 * elements
-        elif node.operation.kind in POOLS:
+        elif node.operation.name in POOLS:
             extra += elements
     return full_macs(network) + extra
 

@@ -1,25 +1,40 @@
-"""A traced network as frozen facts: nodes in topological order, each with its operation and shape."""
+"""A traced network as frozen facts: nodes in topological order, with shapes and with the way channels pass."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
-Argument: TypeAlias = "bool | int | float | str | tuple[Argument, ...] | None"
+from studentsearch.graph.arguments import Argument
+from studentsearch.graph.links import Indices, Link
+
+__all__ = ["STATEFUL", "Argument", "Network", "Node", "Operation", "call"]
+
+STATEFUL = frozenset({
+    *(f"{kind}{n}d" for kind in ("Conv", "ConvTranspose", "BatchNorm", "InstanceNorm") for n in (1, 2, 3)),
+    *("Linear", "GroupNorm", "LayerNorm", "RMSNorm", "PReLU", "MultiheadAttention", "Constant", "Parameter"),
+})
+"""Kinds that have tensors of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """What a node computes, in the words of torch.nn.
+    """What a node computes, in the words of torch.
 
     Attributes:
-        kind: The torch.nn class (`Conv2d`, `ReLU`), or one of `Input`, `Concat`, `Add`, `Output`, `Select`, `Constant`.
-        arguments: Constructor arguments by name.
+        kind: A torch.nn class (`Conv2d`, `ReLU`), or one of `Input`, `Parameter`, `Concat`, `Add`, `Output`, `Select`,
+            `Constant`, `StochasticDepth`, or `Call` for any other function of torch.
+        arguments: Constructor arguments by name; of a `Call` its `function`, `arguments` and `options`.
     """
 
     kind: str
     arguments: Mapping[str, Argument] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The kind, or the function that is called."""
+        return str(self.arguments["function"]) if self.kind == "Call" else self.kind
 
     def integer(self, name: str) -> int:
         """The integer argument `name`; a missing or other-typed one is a bug of ours."""
@@ -34,17 +49,38 @@ class Operation:
         return tuple(int(item) for item in value if isinstance(item, int))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+def call(function: str, *arguments: Argument, options: tuple[tuple[str, Argument], ...] = ()) -> Operation:
+    """A call of a function of torch.
+
+    Args:
+        function: Its public name, `torch.permute`.
+        arguments: Positional arguments, tensors as `("$input", i)`.
+        options: Named arguments.
+
+    Returns:
+        The operation.
+    """
+    return Operation(kind="Call", arguments={"function": function, "arguments": arguments, "options": options})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Node:
     """One step of the network.
 
     Attributes:
         index: Position in `Network.nodes`; inputs have smaller ones.
         name: A Python identifier, unique in the network.
-        path: Module path of a layer (`features.conv0`), empty for functional calls.
+        path: Module path of a layer or parameter (`features.conv0`), empty for functional calls.
         operation: What is computed.
         inputs: Indices of the nodes read, in argument order.
-        shape: Output shape without the batch, channels (or features) first.
+        shape: Output shape without the batch; of a parameter its whole shape.
+        axis: The axis of `shape` that runs over channels (or features).
+        links: For every input, which of its channels each channel of this node takes. A reader's link leads from the
+            entries of its weight's input axis.
+        ties: `[C]` labels: channels of one label live or die together; None where each is on its own.
+        work: Multiply-accumulates of one output channel; of a reader, of one output channel and one input entry.
+        place: Module path of the code that made the call, for messages and `--skip`.
+        whole: Why this node is left as it is, empty where it may be cut.
     """
 
     index: int
@@ -53,22 +89,25 @@ class Node:
     operation: Operation
     inputs: tuple[int, ...]
     shape: tuple[int, ...]
+    axis: int = 0
+    links: tuple[Link, ...] = ()
+    ties: Indices | None = None
+    work: int = 0
+    place: str = ""
+    whole: str = ""
 
     @property
     def num_channels(self) -> int:
         """Channels (of a map) or features (of a vector)."""
-        return self.shape[0]
+        return self.shape[self.axis] if self.shape else 1
 
     @property
     def num_positions(self) -> int:
-        """Spatial positions; 1 for a vector."""
-        positions = 1
-        for size in self.shape[1:]:
-            positions *= size
-        return positions
+        """Entries a channel: spatial positions, or tokens; 1 for a vector."""
+        return math.prod(self.shape) // max(self.num_channels, 1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Network:
     """Nodes in topological order, the first of them `Input`, the last `Output`."""
 
@@ -80,9 +119,23 @@ class Network:
         return self.nodes[0].shape
 
     @property
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of all inputs, without the batch."""
+        return tuple(node.shape for node in self.nodes if node.operation.kind == "Input")
+
+    @property
     def num_outputs(self) -> int:
         """Classes, or features of the last layer."""
         return self.nodes[-1].num_channels
+
+    @property
+    def reused(self) -> tuple[tuple[int, ...], ...]:
+        """Groups of nodes that call one layer, which must agree on its channels."""
+        calls: dict[str, list[int]] = {}
+        for node in self.nodes:
+            if node.operation.kind in STATEFUL:
+                calls.setdefault(node.path, []).append(node.index)
+        return tuple(tuple(indices) for indices in calls.values() if len(indices) > 1)
 
     def sources_of(self, node: Node) -> tuple[Node, ...]:
         """The nodes that `node` reads."""

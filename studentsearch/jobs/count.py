@@ -4,24 +4,32 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from studentsearch.engine.progress import Progress
 from studentsearch.errors import UsageError
-from studentsearch.graph.trace import trace
-from studentsearch.jobs.snapshot import plain_counts
-from studentsearch.models.registry import build_model, canonical_name
-from studentsearch.student.counts import Counts
+from studentsearch.graph.gates import gate_sites
+from studentsearch.jobs.gating import gating_lines
+from studentsearch.models.registry import build_model, usual_sizes
+from studentsearch.student.counts import Counts, count_everything
 from studentsearch.student.folder import is_student_folder, read_student
-
-_INPUTS = {"densenet_digits": (1, 8, 8)}
-_CIFAR = (3, 32, 32)
+from studentsearch.student.plain import plain_network
 
 
-def count(model: str, *, num_classes: int = 10, input_shape: tuple[int, int, int] | None = None) -> Counts:
+def count(
+    model: str,
+    *,
+    num_classes: int | None = None,
+    input_shape: tuple[int, int, int] | None = None,
+    skip: tuple[str, ...] = (),
+    progress: Progress | None = None,
+) -> Counts:
     """Count a network.
 
     Args:
-        model: Registry name, `python:module:function` or a student folder (which has its own classes and shape).
-        num_classes: Classes of a network that is built by name.
-        input_shape: `[C, H, W]` of one image; None means 3x32x32, or what the named network is for.
+        model: Any model name, or a student folder (which has its own classes and shape).
+        num_classes: Classes of a network that is built by name; None means what it is usually built for.
+        input_shape: `[C, H, W]` of one image; None likewise.
+        skip: Patterns of module paths that a search would leave whole.
+        progress: Hears what a search would gate, what it would leave whole, and why; None for silence.
 
     Returns:
         Multiply-accumulates by convention, and parameters.
@@ -35,6 +43,13 @@ def count(model: str, *, num_classes: int = 10, input_shape: tuple[int, int, int
         student = read_student(Path(model))
         module, shape = student.module, input_shape or student.spec.input_shape
     else:
-        shape = input_shape or _INPUTS.get(canonical_name(model), _CIFAR)
-        module = build_model(model, num_classes=num_classes, in_channels=shape[0])
-    return plain_counts(module, trace(module, shape))
+        usual = usual_sizes(model)
+        shape = input_shape or (usual.in_channels, usual.image_size, usual.image_size)
+        module = build_model(
+            model, num_classes=num_classes or usual.num_classes, in_channels=shape[0], image_size=min(shape[1:])
+        )
+    plain = plain_network(module, shape, skip=skip)
+    if progress is not None:
+        for line in gating_lines(plain.network, gate_sites(plain.network)):
+            progress.say(line)
+    return count_everything(plain.module, plain.network)

@@ -6,6 +6,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from studentsearch.engine.progress import Progress
 from studentsearch.engine.runtime import open_runtime
 from studentsearch.jobs.opening import judge, open_data, open_model, published_normalization
 from studentsearch.jobs.options import ComputeOptions, DataOptions
@@ -18,8 +19,8 @@ class EvaluateOptions:
     """What a user chooses when evaluating.
 
     Attributes:
-        model: Registry name, `python:module:function` or a student folder.
-        weights: Its weights; None means the folder's, embedded or published ones.
+        model: Any model name, or a student folder.
+        weights: Its weights, a file or the name of a library's; None means the folder's, embedded or published ones.
         data: The images; a student folder knows its own.
         compute: Device, precision, threads.
     """
@@ -54,11 +55,12 @@ class EvaluatedModel:
         return values
 
 
-def evaluate(options: EvaluateOptions) -> EvaluatedModel:
+def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> EvaluatedModel:
     """Judge a network on all test images.
 
     Args:
         options: Network, weights, images.
+        progress: Hears of weights that were told apart by their order; None for silence.
 
     Returns:
         The figures.
@@ -75,7 +77,7 @@ def evaluate(options: EvaluateOptions) -> EvaluatedModel:
             std=chosen.std,
         )
     data = open_data(chosen, options.model, published_normalization(options.model, options.weights, chosen))
-    model = open_model(options.model, options.weights, data, chosen)
+    model = open_model(options.model, options.weights, data, chosen, progress)
     started = time.perf_counter()
     result = judge(model.module.to(runtime.device), data.dataset.test, data.normalization, runtime)
     seconds = time.perf_counter() - started

@@ -18,19 +18,22 @@ from studentsearch import __version__
 from studentsearch.data.augment import Augmentation, parse_augmentation
 from studentsearch.data.batches import HeldOut, Normalization, hold_out, in_order, parse_normalization
 from studentsearch.data.dataset import Dataset, Images
-from studentsearch.data.sources import default_data_root, open_dataset
+from studentsearch.data.sources import open_dataset
 from studentsearch.engine.evaluate import Evaluation, evaluate
+from studentsearch.engine.progress import Progress
 from studentsearch.engine.runtime import Runtime
 from studentsearch.errors import InputFileError, UsageError
 from studentsearch.graph.network import Network
-from studentsearch.graph.trace import trace
+from studentsearch.jobs.building import fresh_model, weights_file
 from studentsearch.jobs.options import DataOptions
-from studentsearch.models.published import fetch_published, published_weights
+from studentsearch.models.libraries import library_statistics
+from studentsearch.models.published import published_weights
 from studentsearch.models.registry import build_model, canonical_name
-from studentsearch.models.weights import embedded_weights, load_weights, read_weights
+from studentsearch.models.weights import load_weights, read_weights
 from studentsearch.runs.files import JsonValue
 from studentsearch.runs.tensors import load_metadata
 from studentsearch.student.folder import is_student_folder, read_student
+from studentsearch.student.plain import plain_network
 
 EVALUATION_BATCH = 250
 _NORMALIZATION_KEY = "normalization"
@@ -60,9 +63,9 @@ class OpenedModel:
 
     Attributes:
         name: What the user called it.
-        module: The network, in evaluation mode.
+        module: The network as plain layers, in evaluation mode.
         network: Its trace.
-        sha256: Hash over its weights.
+        sha256: Hash over its weights as they were given.
     """
 
     name: str
@@ -113,7 +116,7 @@ def open_data(options: DataOptions, model: str, default: Normalization | None = 
     if channels != len(normalization.mean):
         raise UsageError(
             f"the pictures have {channels} channels, mean and deviation {len(normalization.mean)}; "
-            "give --mean and --std with one figure a channel"
+            "give --mean and --std with one figure a channel, or choose a model for such pictures"
         )
     return OpenedData(
         dataset=dataset,
@@ -123,39 +126,48 @@ def open_data(options: DataOptions, model: str, default: Normalization | None = 
     )
 
 
-def open_model(name: str, weights: Path | None, data: OpenedData, options: DataOptions) -> OpenedModel:
+def open_model(
+    name: str,
+    weights: Path | None,
+    data: OpenedData,
+    options: DataOptions,
+    progress: Progress | None = None,
+    skip: tuple[str, ...] = (),
+) -> OpenedModel:
     """Open a trained network: a student folder, a file of weights, embedded weights, or the published ones.
 
     Args:
-        name: Registry name, `python:module:function`, or a student folder.
-        weights: A file of weights; None means the folder's, embedded or published ones.
+        name: Any model name, or a student folder.
+        weights: A file of weights, or the name of a library's; None means the folder's, embedded or published ones.
         data: The images that it must fit.
         options: Where published weights lie and whether they may be fetched.
+        progress: Hears of weights that were told apart by their order; None for silence.
+        skip: Patterns of module paths that are left whole.
 
     Returns:
-        The network.
+        The network, written as plain layers.
 
     Raises:
         UsageError: The network and the data have different numbers of classes.
     """
     folder = Path(name)
     if is_student_folder(folder):
-        module = read_student(folder).module
-        if weights is not None:
-            load_weights(module, read_weights(weights), source=str(weights))
+        module, file = read_student(folder).module, weights
     else:
-        channels = data.dataset.image_shape[0]
-        module = build_model(name, num_classes=data.dataset.num_classes, in_channels=channels)
-        file = weights or _usual_weights(name, data.dataset.name, options)
-        load_weights(module, read_weights(file), source=str(file))
-    module = module.eval().to(memory_format=torch.channels_last)
-    network = trace(module, data.dataset.image_shape)
+        module, file = fresh_model(name, data.dataset), weights_file(name, weights, data.dataset.name, options)
+    note = None if file is None else load_weights(module, read_weights(file), source=str(file))
+    if note is not None and progress is not None:
+        progress.say(note)
+    sha256 = state_sha256(module.state_dict())
+    plain = plain_network(module.eval(), data.dataset.image_shape, skip=skip)
+    network = plain.network
     if network.num_outputs != data.dataset.num_classes:
         raise UsageError(
             f"{name} answers with {network.num_outputs} classes, the data has {data.dataset.num_classes}; "
             "give the data it was trained on"
         )
-    return OpenedModel(name=name, module=module, network=network, sha256=state_sha256(module.state_dict()))
+    plain_module = plain.module.to(memory_format=torch.channels_last)
+    return OpenedModel(name=name, module=plain_module, network=network, sha256=sha256)
 
 
 def published_normalization(name: str, weights: Path | None, options: DataOptions) -> Normalization | None:
@@ -165,9 +177,15 @@ def published_normalization(name: str, weights: Path | None, options: DataOption
         origin = read_student(folder).origin
         return Normalization(mean=origin.mean, std=origin.std)
     if weights is not None:
-        return _normalization_in(weights)
+        return _normalization_in(weights) or library_normalization(name, weights)
     entry = published_weights(name, data_name(options, name))
-    return None if entry is None else Normalization(mean=entry.mean, std=entry.std)
+    return library_normalization(name) if entry is None else Normalization(mean=entry.mean, std=entry.std)
+
+
+def library_normalization(name: str, weights: Path | None = None) -> Normalization | None:
+    """The normalization that a library states for its network, or for those of its weights that are named."""
+    stated = library_statistics(name, weights)
+    return None if stated is None else Normalization(mean=stated.mean, std=stated.std)
 
 
 def normalization_metadata(normalization: Normalization) -> dict[str, str]:
@@ -228,10 +246,3 @@ def data_facts(data: OpenedData) -> dict[str, JsonValue]:
         "mean": list(data.normalization.mean),
         "std": list(data.normalization.std),
     }
-
-
-def _usual_weights(name: str, dataset: str, options: DataOptions) -> Path:
-    embedded = embedded_weights(name)
-    if embedded is not None and dataset == "digits":
-        return embedded
-    return fetch_published(name, dataset, data_root=options.data_root or default_data_root(), download=options.download)

@@ -15,7 +15,8 @@ from studentsearch.engine.loop import run_steps
 from studentsearch.engine.progress import Progress, SilentProgress
 from studentsearch.engine.runtime import Runtime, open_runtime
 from studentsearch.errors import BudgetNotReachedError, UsageError
-from studentsearch.graph.gates import gate_sites, num_gates
+from studentsearch.graph.gates import gate_sites
+from studentsearch.jobs.gating import gating_lines
 from studentsearch.jobs.opening import (
     OpenedData,
     OpenedModel,
@@ -27,13 +28,14 @@ from studentsearch.jobs.opening import (
     published_normalization,
 )
 from studentsearch.jobs.options import ComputeOptions, DataOptions
-from studentsearch.jobs.snapshot import TeacherFacts, plain_counts, write_snapshot
+from studentsearch.jobs.snapshot import TeacherFacts, write_snapshot
 from studentsearch.runs.files import JsonValue
 from studentsearch.runs.folder import RunFolder
 from studentsearch.search.controller import SearchPoint, StallPlan, StallWatch
 from studentsearch.search.floor import smallest_macs
 from studentsearch.search.recipe import SearchRecipe
 from studentsearch.search.stepper import SearchStepper, StepFacts
+from studentsearch.student.counts import count_everything
 from studentsearch.student.folder import Origin
 from studentsearch.units import budget_label, format_count, parse_budget
 
@@ -53,6 +55,7 @@ class SearchOptions:
         data: The images.
         compute: Device, precision, threads, seed.
         recipe: How the search moves.
+        skip: Patterns of module paths that are left whole.
     """
 
     teacher: str
@@ -62,6 +65,7 @@ class SearchOptions:
     data: DataOptions = field(default_factory=DataOptions)
     compute: ComputeOptions = field(default_factory=ComputeOptions)
     recipe: SearchRecipe = field(default_factory=SearchRecipe)
+    skip: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +113,7 @@ def search(options: SearchOptions, progress: Progress | None = None) -> tuple[Fo
     data = open_data(
         options.data, options.teacher, published_normalization(options.teacher, options.weights, options.data)
     )
-    teacher = open_model(options.teacher, options.weights, data, options.data)
+    teacher = open_model(options.teacher, options.weights, data, options.data, listener, options.skip)
     job = _Search(options, data, teacher, runtime, listener)
     facts = environment_facts(runtime, options.compute.seed) | {
         "data": data_facts(data),
@@ -132,7 +136,7 @@ class _Search:
             network=network,
             sites=sites,
             state={name: tensor.detach().clone() for name, tensor in teacher.module.state_dict().items()},
-            counts=plain_counts(teacher.module, network),
+            counts=count_everything(teacher.module, network),
             origin=_origin(teacher, data),
         )
         self._budgets = _budgets(options.budgets, self._facts.counts.macs, smallest_macs(network, sites))
@@ -167,6 +171,7 @@ class _Search:
             "precision": self._runtime.precision,
             "seed": self._options.compute.seed,
             "recipe": self._recipe.as_json(),
+            "skip": list(self._options.skip),
         }
 
     def teacher_facts(self) -> dict[str, JsonValue]:
@@ -307,9 +312,10 @@ class _Search:
         full, sites = self._facts.counts.macs, self._facts.sites
         self._progress.say(
             f"teacher {self._teacher.name}: {full:,} multiply-accumulates an image; to keep: {budgets} "
-            f"({self._budgets[-1] / full:.1%}); {num_gates(sites):,} gates on {len(sites)} layers; "
-            f"{self._runtime.name()}"
+            f"({self._budgets[-1] / full:.1%}); {self._runtime.name()}"
         )
+        for line in gating_lines(self._facts.network, sites):
+            self._progress.say(line)
 
     def _why_not(self, step: int) -> str:
         budget = self._budgets[len(self._found)]

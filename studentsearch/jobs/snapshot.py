@@ -85,7 +85,7 @@ def write_snapshot(
     record = StudentRecord(
         spec=student.spec,
         origin=teacher.origin,
-        counts=count_everything(small, trace(small, network.input_shape)),
+        counts=count_everything(small, trace(small, *network.input_shapes, skip=("*",))),
         teacher_counts=teacher.counts,
         check=check,
         blocks=kept_by_block(network, alive),
@@ -100,18 +100,3 @@ def _converted(tensors: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, T
         name: tensor.detach().to(dtype, copy=True) if tensor.is_floating_point() else tensor
         for name, tensor in tensors.items()
     }
-
-
-def plain_counts(module: nn.Module, network: Network) -> Counts:
-    """The cost of a whole network in every convention, counted on its plain form so that no call hides from thop.
-
-    Args:
-        module: The network.
-        network: Its trace.
-
-    Returns:
-        The counts; parameters are the module's own.
-    """
-    everything = liveness(network, (), np.ones(0, dtype=np.bool_))
-    whole = cut(network, everything, {name: tensor.detach().cpu() for name, tensor in module.state_dict().items()})
-    return count_everything(build_with_weights(whole.spec, whole.tensors), network)

@@ -12,10 +12,16 @@ from torch import Tensor
 
 from studentsearch.engine.progress import Progress, SilentProgress
 from studentsearch.engine.runtime import open_runtime
-from studentsearch.jobs.opening import data_facts, environment_facts, normalization_metadata, open_data
+from studentsearch.jobs.building import fresh_model
+from studentsearch.jobs.opening import (
+    data_facts,
+    environment_facts,
+    library_normalization,
+    normalization_metadata,
+    open_data,
+)
 from studentsearch.jobs.options import ComputeOptions, DataOptions
 from studentsearch.jobs.training import Judged, Training, TrainingRecipe
-from studentsearch.models.registry import build_model
 from studentsearch.runs.files import JsonValue
 from studentsearch.runs.folder import RunFolder
 from studentsearch.runs.tensors import save_tensors
@@ -29,7 +35,7 @@ class TeachOptions:
     """What a user chooses when training a network on labels.
 
     Attributes:
-        model: Registry name or `python:module:function`.
+        model: Any model name.
         out: The run folder.
         data: The images.
         compute: Device, precision, threads, seed.
@@ -62,9 +68,9 @@ def teach(options: TeachOptions, progress: Progress | None = None) -> TrainedNet
         Accuracies of the last and the best epoch.
     """
     runtime = open_runtime(options.compute.device, options.compute.precision, options.compute.threads)
-    data = open_data(options.data, options.model)
+    data = open_data(options.data, options.model, library_normalization(options.model))
     torch.manual_seed(options.compute.seed)
-    module = build_model(options.model, num_classes=data.dataset.num_classes, in_channels=data.dataset.image_shape[0])
+    module = fresh_model(options.model, data.dataset)
     training = Training(
         module,
         cross_entropy_terms,

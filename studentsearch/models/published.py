@@ -5,6 +5,8 @@ from pathlib import Path
 
 from studentsearch.download import Progress, fetch
 from studentsearch.errors import InputFileError, UsageError
+from studentsearch.models.libraries import library_of
+from studentsearch.models.library import DEFAULT_WEIGHTS
 from studentsearch.models.registry import canonical_name
 
 _RELEASE = "https://github.com/yoshitomo-matsubara/torchdistill/releases/download/v0.1.1"
@@ -85,8 +87,9 @@ def fetch_published(
     """
     entry = published_weights(model, dataset)
     if entry is None:
+        choices = "--weights FILE" if library_of(model) is None else f"--weights FILE or --weights {DEFAULT_WEIGHTS}"
         raise UsageError(
-            f"no published weights are known for {model} on {dataset}; pass --weights FILE, or train a teacher with: "
+            f"no published weights are known for {model} on {dataset}; pass {choices}, or train a teacher with: "
             f"studentsearch teach {model} --data {dataset}"
         )
     path = data_root / "weights" / entry.file_name

@@ -4,11 +4,20 @@ import json
 from html import escape
 from pathlib import Path
 
-from studentsearch.report.facts import BlockFacts, StudentFacts, read_student
+from studentsearch.report.block_facts import BlockFacts, ReaderFacts, SumFacts
+from studentsearch.report.facts import StudentFacts, read_student
 from studentsearch.report.frames import CHARTED, course_frame, student_folders
 from studentsearch.report.run_facts import is_student_folder, read_run, read_search, read_training
-from studentsearch.report.svg import course_svg, triangle_svg
-from studentsearch.report.tables import WordTable, accuracies_table, blocks_table, counts_table, students_table
+from studentsearch.report.strip import explanation, stage_strips
+from studentsearch.report.svg import course_svg, strip_svg, triangle_svg
+from studentsearch.report.tables import (
+    WordTable,
+    accuracies_table,
+    blocks_table,
+    counts_table,
+    lost_layers,
+    students_table,
+)
 from studentsearch.report.triangle import EXPLANATION, dense_triangles
 from studentsearch.report.words import fact_name, value_words
 from studentsearch.runs.files import JsonValue, write_text
@@ -33,7 +42,7 @@ def report_json(path: Path) -> dict[str, JsonValue]:
 
     Returns:
         For a run: kind, status, configuration, facts, results and its students; for a student: kind "student" and
-        its counts and blocks. Drop ratios are shares from 0 to 1.
+        its counts, the layers it lost, and its blocks with their layers and sums. Drop ratios are shares from 0 to 1.
     """
     if is_student_folder(path):
         return {"kind": "student", **_student_json(read_student(path))}
@@ -57,6 +66,8 @@ def _student_json(student: StudentFacts) -> dict[str, JsonValue]:
         "parameters": student.counts.parameters,
         "teacher_macs": student.teacher_counts.macs,
         "teacher_parameters": student.teacher_counts.parameters,
+        "removed": list(student.removed),
+        "at_one_channel": list(student.at_one_channel),
         "blocks": [_block_json(block) for block in student.blocks],
     }
 
@@ -71,11 +82,39 @@ def _block_json(block: BlockFacts) -> dict[str, JsonValue]:
         "channels_drop_ratio": block.channels_drop_ratio,
         "macs_before": block.macs_before,
         "macs_after": block.macs_after,
+        "layers": [_layer_json(layer) for layer in block.readers],
+        "sums": [_sum_json(entry) for entry in block.sums],
+    }
+
+
+def _layer_json(layer: ReaderFacts) -> dict[str, JsonValue]:
+    return {
+        "path": layer.path,
+        "state": layer.state,
+        "groups": layer.groups,
+        "inputs": layer.inputs,
+        "kept_inputs": layer.kept_inputs,
+        "outputs": layer.outputs,
+        "kept_outputs": layer.kept_outputs,
+        "drop_ratio": layer.drop_ratio,
+        "macs_before": layer.macs_before,
+        "macs_after": layer.macs_after,
+    }
+
+
+def _sum_json(entry: SumFacts) -> dict[str, JsonValue]:
+    return {
+        "name": entry.name,
+        "after": entry.after,
+        "channels": entry.channels,
+        "kept": entry.kept,
+        "drop_ratio": entry.drop_ratio,
+        "branches": [{"path": branch.path, "is_removed": branch.is_removed} for branch in entry.branches],
     }
 
 
 def write_html(path: Path, file: Path) -> None:
-    """Write the report as one page: tables, the course and the triangles; no other file, script or address.
+    """Write the report as one page: tables, the course, triangles and strips; no other file, script or address.
 
     Args:
         path: A run folder or a student folder.
@@ -113,7 +152,11 @@ def _student_parts(student: StudentFacts) -> list[str]:
     triangles = dense_triangles(student.blocks)
     if triangles:
         parts += ["<h3>Connections</h3>", f"<p>{escape(EXPLANATION)}</p>", *map(triangle_svg, triangles)]
-    return parts
+    strips = stage_strips(student.blocks)
+    if strips:
+        explained = "<br>".join(map(escape, explanation(strips)))
+        parts += ["<h3>Layers</h3>", f"<p>{explained}</p>", *map(strip_svg, strips)]
+    return [*parts, *(f"<p>{escape(line)}</p>" for line in lost_layers(student))]
 
 
 def _facts_html(manifest: Manifest) -> str:

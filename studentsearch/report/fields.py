@@ -57,6 +57,13 @@ class Fields:
             raise self._unexpected(key, "text")
         return value
 
+    def flag(self, key: str) -> bool:
+        """Whether `key` is true; false where it is missing."""
+        value = self.values.get(key, False)
+        if not isinstance(value, bool):
+            raise self._unexpected(key, "true or false")
+        return value
+
     def has(self, key: str) -> bool:
         """Whether `key` is there and not null."""
         return self.values.get(key) is not None

@@ -51,14 +51,17 @@ def readers_frame(student: StudentFacts) -> pd.DataFrame:
         student: A student's facts.
 
     Returns:
-        Columns block, path, inputs, kept_inputs, outputs, kept_outputs, drop_ratio, macs_before, macs_after.
+        Columns block, path, state (whole, cut, one channel, removed), groups, inputs, kept_inputs, outputs,
+        kept_outputs, drop_ratio, macs_before, macs_after.
     """
-    columns = ["block", "path", "inputs", "kept_inputs", "outputs", "kept_outputs", "drop_ratio"]
-    columns += ["macs_before", "macs_after"]
+    columns = ["block", "path", "state", "groups", "inputs", "kept_inputs", "outputs", "kept_outputs"]
+    columns += ["drop_ratio", "macs_before", "macs_after"]
     rows = [
         (
             block.name,
             reader.path,
+            reader.state,
+            reader.groups,
             reader.inputs,
             reader.kept_inputs,
             reader.outputs,
@@ -91,6 +94,25 @@ def connections_frame(student: StudentFacts) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["block", "reader", "source", "channels", "kept", "drop_ratio"])
 
 
+def sums_frame(student: StudentFacts) -> pd.DataFrame:
+    """One row a branch of a sum.
+
+    Args:
+        student: A student's facts.
+
+    Returns:
+        Columns block, sum, after, channels, kept, drop_ratio, branch, is_removed.
+    """
+    rows = [
+        (block.name, added.name, added.after, added.channels, added.kept, added.drop_ratio, end.path, end.is_removed)
+        for block in student.blocks
+        for added in block.sums
+        for end in added.branches
+    ]
+    columns = ["block", "sum", "after", "channels", "kept", "drop_ratio", "branch", "is_removed"]
+    return pd.DataFrame(rows, columns=columns)
+
+
 def students_frame(search: SearchFacts) -> pd.DataFrame:
     """One row a budget that a search met.
 
@@ -104,6 +126,14 @@ def students_frame(search: SearchFacts) -> pd.DataFrame:
     return pd.DataFrame(
         [[getattr(student, column) for column in columns] for student in search.students], columns=columns
     )
+
+
+_STUDENT_FRAMES = {
+    "blocks": blocks_frame,
+    "readers": readers_frame,
+    "connections": connections_frame,
+    "sums": sums_frame,
+}
 
 
 def course_frame(path: Path) -> pd.DataFrame:
@@ -158,8 +188,8 @@ def write_csv(path: Path) -> tuple[Path, ...]:
         path: A run folder or a student folder.
 
     Returns:
-        The files written: blocks.csv, readers.csv and connections.csv, with a column "student" in front, and
-        students.csv for a search.
+        The files written: blocks.csv, readers.csv, connections.csv and sums.csv, with a column "student" in front,
+        and students.csv for a search.
 
     Raises:
         DiskError: The folder cannot be written; free space or permission there.
@@ -173,7 +203,7 @@ def write_csv(path: Path) -> tuple[Path, ...]:
         if manifest.kind == "search":
             tables["students"] = students_frame(read_search(path, manifest))
     students = {label: read_student(folder) for label, folder in folders.items()}
-    for name, frame in (("blocks", blocks_frame), ("readers", readers_frame), ("connections", connections_frame)):
+    for name, frame in _STUDENT_FRAMES.items():
         parts = [frame(student).assign(student=label) for label, student in students.items()]
         if parts:
             tables[name] = pd.concat(parts).set_index("student").reset_index()

@@ -1,15 +1,18 @@
-"""Pictures for the page as inline SVG: a course over steps, and the triangle of a dense block."""
+"""Pictures for the page as inline SVG: a course over steps, the triangle of a dense block, the strip of a stage."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
+from studentsearch.report.block_facts import drop_ratio
+from studentsearch.report.strip import LayerRow, Strip, SumRow
 from studentsearch.report.triangle import Triangle, TriangleRow, ramp_colour
-from studentsearch.report.words import fact_words, percent_words
+from studentsearch.report.words import count_words, fact_words, percent_words
 
 CELL = 14
 LABEL = 28
 WIDTH, HEIGHT, MARGIN = 420, 120, 8
+LETTER, BAR, FIGURES = 7, 100, 80
 
 
 def triangle_svg(triangle: Triangle) -> str:
@@ -41,6 +44,62 @@ def _cells(row: TriangleRow, sources: Sequence[str], *, top: int) -> Iterator[st
             f'<rect x="{LABEL + CELL * column}" y="{top}" width="{CELL - 1}" height="{CELL - 1}" '
             f'fill="rgb({red},{green},{blue})"><title>{hint}</title></rect>'
         )
+
+
+def strip_svg(strip: Strip) -> str:
+    """A stage's strip: bars of the inputs and filters kept, with figures and multiply-accumulates.
+
+    Args:
+        strip: The stage.
+
+    Returns:
+        One HTML figure.
+    """
+    label = LETTER * max(len(row.label) for row in strip.rows) + 3 * MARGIN
+    words = LETTER * max(len(_row_words(row)) for row in strip.rows)
+    width, height = label + 2 * (BAR + FIGURES) + words, CELL * len(strip.rows)
+    rows = "".join(_strip_row(row, left=label, top=CELL * place) for place, row in enumerate(strip.rows))
+    picture = f'<svg width="{width}" height="{height}" role="img">{rows}</svg>'
+    return _figure(strip.title, picture)
+
+
+def _strip_row(row: LayerRow | SumRow, *, left: int, top: int) -> str:
+    if isinstance(row, SumRow):
+        sums = row.facts
+        bar = _bar_svg(sums.kept, sums.channels, f"{sums.name}: channels kept", left=left, top=top)
+        return _text(f"+ {row.label}", 0, top) + bar + _text(row.words, left + BAR + FIGURES, top)
+    facts = row.facts
+    parts = [_text(row.label, 0, top)]
+    parts.append(_bar_svg(facts.kept_inputs, facts.inputs, f"{facts.path}: inputs kept", left=left, top=top))
+    second, third = left + BAR + FIGURES, left + 2 * (BAR + FIGURES)
+    if facts.is_depthwise:
+        parts.append(_text("depthwise", second, top))
+    else:
+        filters = f"{facts.path}: filters kept"
+        parts.append(_bar_svg(facts.kept_outputs, facts.outputs, filters, left=second, top=top))
+    return "".join(parts) + _text(_row_words(row), third, top)
+
+
+def _row_words(row: LayerRow | SumRow) -> str:
+    if isinstance(row, SumRow):
+        return row.words
+    after = "removed" if row.facts.is_removed else count_words(row.facts.macs_after)
+    return f"MACs {count_words(row.facts.macs_before)}, after {after}"
+
+
+def _bar_svg(kept: int, before: int, words: str, *, left: int, top: int) -> str:
+    red, green, blue = ramp_colour(drop_ratio(kept, before))
+    hint = f"<title>{escape(words)} {kept}/{before}</title>"
+    filled = BAR * kept / before if before else BAR
+    place = f'y="{top}" height="{CELL - 1}"'
+    return (
+        f'<rect x="{left}" {place} width="{BAR}" fill="#eee">{hint}</rect>'
+        f'<rect x="{left}" {place} width="{filled:.1f}" fill="rgb({red},{green},{blue})">{hint}</rect>'
+    ) + _text(f"{kept}/{before}", left + BAR + 4, top)
+
+
+def _text(words: str, left: int, top: int) -> str:
+    return f'<text x="{left}" y="{top + CELL - 3}" font-size="11">{escape(words)}</text>'
 
 
 def course_svg(title: str, steps: Iterable[float], values: Iterable[float], *, key: str) -> str:

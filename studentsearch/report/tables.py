@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from studentsearch.report.block_facts import BlockFacts
 from studentsearch.report.facts import CountFacts, StudentFacts
 from studentsearch.report.run_facts import ModelFacts, ReachedFacts, SearchFacts, TrainingFacts
+from studentsearch.report.triangle import dense_groups
 from studentsearch.report.words import NOTHING, accuracy_words, count_words, percent_words
 from studentsearch.units import format_duration
 
@@ -128,22 +130,46 @@ def blocks_table(student: StudentFacts) -> WordTable:
         student: A student's facts.
 
     Returns:
-        One row a block; the drop ratios are shares of input channels that went.
+        One row a block; the drop ratios are shares of input channels that went, over connections and over channels
+        where the network has dense blocks.
     """
+    is_dense = bool(dense_groups(student.blocks))
+    between = ("connections", "channels") if is_dense else ("layers", "filters")
     rows = [
         (
             block.name,
             f"{block.kept_inputs}/{block.inputs}",
             percent_words(block.drop_ratio),
-            percent_words(block.connections_drop_ratio),
-            percent_words(block.channels_drop_ratio),
+            *(_ratio_words(block) if is_dense else _size_words(block)),
             count_words(block.macs_before),
             count_words(block.macs_after),
             percent_words(block.macs_after / block.macs_before if block.macs_before else None),
         )
         for block in student.blocks
     ]
-    header = ("block", "inputs", "dropped", "connections", "channels", "MACs", "after", "kept")
     return WordTable(
-        title="Input channels dropped and multiply-accumulates kept, by block", header=header, rows=tuple(rows)
+        title="Input channels dropped and multiply-accumulates kept, by block",
+        header=("block", "inputs", "dropped", *between, "MACs", "after", "kept"),
+        rows=tuple(rows),
     )
+
+
+def _ratio_words(block: BlockFacts) -> tuple[str, str]:
+    return (percent_words(block.connections_drop_ratio), percent_words(block.channels_drop_ratio))
+
+
+def _size_words(block: BlockFacts) -> tuple[str, str]:
+    return (str(len(block.readers)), f"{block.kept_outputs}/{block.outputs}")
+
+
+def lost_layers(student: StudentFacts) -> tuple[str, ...]:
+    """The layers that lost all their inputs, and those that had to keep one.
+
+    Args:
+        student: A student's facts.
+
+    Returns:
+        One line a kind, with the module paths; none of a kind that does not occur.
+    """
+    kinds = (("Removed", student.removed), ("Kept at one channel", student.at_one_channel))
+    return tuple(f"{words} ({len(paths)}): {', '.join(paths)}" for words, paths in kinds if paths)

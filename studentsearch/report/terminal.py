@@ -13,12 +13,15 @@ from studentsearch.report.chart import Chart
 from studentsearch.report.facts import StudentFacts, read_student
 from studentsearch.report.frames import CHARTED, course_frame, student_folders
 from studentsearch.report.run_facts import is_student_folder, read_run, read_search, read_training
+from studentsearch.report.strip import stage_strips
+from studentsearch.report.strip_view import StripsView
 from studentsearch.report.tables import (
     WordTable,
     accuracies_table,
     blocks_table,
     cost_table,
     counts_table,
+    lost_layers,
     students_table,
 )
 from studentsearch.report.triangle import TrianglesView, dense_triangles
@@ -84,6 +87,11 @@ def _kept_report(student: StudentFacts) -> Iterator[RenderableType]:
     triangles = dense_triangles(student.blocks)
     if triangles:
         yield TrianglesView(triangles=triangles)
+    strips = stage_strips(student.blocks)
+    if strips:
+        yield StripsView(strips=strips)
+    if lost := lost_layers(student):
+        yield Text("\n".join(lost))
 
 
 def _headline(path: Path, manifest: Manifest) -> RenderableType:

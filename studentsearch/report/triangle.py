@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from rich.color import Color
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.style import Style
 from rich.text import Text
 
-from studentsearch.report.facts import BlockFacts, ReaderFacts
+from studentsearch.report.block_facts import BlockFacts, ReaderFacts
 
 GLYPHS = "█▓▒░·"
 ASCII_GLYPHS = "#%+-."
@@ -57,7 +58,19 @@ def dense_triangles(blocks: Sequence[BlockFacts]) -> tuple[Triangle, ...]:
         blocks: In the order of the forward pass.
 
     Returns:
-        Triangles of the blocks in which some reader has several sources.
+        Triangles of the blocks in which every reader reads all that the one before it does, and the last one more.
+    """
+    return tuple(_triangle(group) for group in dense_groups(blocks))
+
+
+def dense_groups(blocks: Sequence[BlockFacts]) -> tuple[tuple[BlockFacts, ...], ...]:
+    """The dense blocks, each with the blocks after it that read the same maps.
+
+    Args:
+        blocks: In the order of the forward pass.
+
+    Returns:
+        Groups of blocks; those that are in none have no dense connections.
     """
     groups: list[list[BlockFacts]] = []
     for block in blocks:
@@ -68,14 +81,19 @@ def dense_triangles(blocks: Sequence[BlockFacts]) -> tuple[Triangle, ...]:
             groups[-1].append(block)
         else:
             groups.append([block])
-    return tuple(_triangle(group) for group in groups)
+    return tuple(tuple(group) for group in groups if _is_dense(group))
+
+
+def _is_dense(group: Sequence[BlockFacts]) -> bool:
+    reads = [{source.path for source in reader.sources} for block in group for reader in block.connection_readers]
+    return reads[0] < reads[-1] and all(before <= after for before, after in pairwise(reads))
 
 
 def _first_source(block: BlockFacts) -> str:
     return block.connection_readers[0].sources[0].path
 
 
-def _triangle(group: list[BlockFacts]) -> Triangle:
+def _triangle(group: Sequence[BlockFacts]) -> Triangle:
     labelled: list[TriangleRow] = []
     readers = [reader for block in group for reader in block.connection_readers]
     sources = tuple(dict.fromkeys(source.path for reader in readers for source in reader.sources))
@@ -143,11 +161,19 @@ class TrianglesView:
 def _legend(glyphs: str) -> Text:
     legend = Text("dropped:", style="bold")
     for glyph, meaning, ratio in zip(glyphs, MEANINGS, EXAMPLES, strict=True):
-        legend.append("  ").append(glyph * 2, _style(ratio)).append(f" {meaning}", "not bold")
+        legend.append("  ").append(glyph * 2, ramp_style(ratio)).append(f" {meaning}", "not bold")
     return legend
 
 
-def _style(ratio: float) -> Style:
+def ramp_style(ratio: float) -> Style:
+    """The colour of a drop ratio as a style of text.
+
+    Args:
+        ratio: 0 to 1.
+
+    Returns:
+        Not bold.
+    """
     red, green, blue = ramp_colour(ratio)
     return Style(color=Color.from_rgb(red, green, blue), bold=False)
 
@@ -160,7 +186,7 @@ def _lines(triangle: Triangle, glyphs: str, cell: int) -> Iterator[Text]:
             if ratio is None:
                 line.append(" " * cell)
             else:
-                line.append(glyphs[level(ratio)] * cell, _style(ratio))
+                line.append(glyphs[level(ratio)] * cell, ramp_style(ratio))
         line.rstrip()
         yield line
 

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studentsearch.graph.gates import GateSite, num_gates
+from studentsearch.graph.links import Mask
 from studentsearch.graph.liveness import liveness
 from studentsearch.graph.macs import count_macs
 from studentsearch.graph.network import Network
-from studentsearch.graph.rules import Mask, is_depthwise, is_reader, kernel_size
 
 
 def indispensable_readers(network: Network, sites: tuple[GateSite, ...]) -> tuple[GateSite, ...]:
@@ -61,9 +61,7 @@ def _cheapest_path(network: Network, sites: tuple[GateSite, ...]) -> tuple[GateS
             paths.append(())
             continue
         source = min(node.inputs, key=costs.__getitem__)
-        is_weighted = is_reader(node) or is_depthwise(node)
-        step = kernel_size(node) * node.num_positions if is_weighted else 0
-        costs.append(math.inf if node.operation.kind == "Constant" else costs[source] + step)
+        costs.append(math.inf if node.operation.kind == "Constant" else costs[source] + node.work)
         paths.append((*paths[source], site_of[node.index]) if node.index in site_of else paths[source])
     return paths[-1]
 

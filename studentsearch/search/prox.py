@@ -34,18 +34,23 @@ class ProximalRule:
         momentum_cap: The largest momentum, in [0, 1]; None leaves (k - 2) / (k + 1) as published, 0 is the plain
             proximal gradient step.
         nonnegative: Whether iterate and look-ahead are held at or above 0; False is the signed step as published.
+        largest: What both are held at or below, above 0; None leaves them.
     """
 
     rate: float
     momentum_cap: float | None
     nonnegative: bool
+    largest: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse values outside their ranges.
 
         Raises:
-            UsageError: If the rate is not positive or the cap lies outside [0, 1]; 0.1 and 0.9 are usual.
+            UsageError: If the rate or the largest gate is not positive, or the cap lies outside [0, 1]; 0.1, 2 and
+                0.9 are usual.
         """
+        if self.largest is not None and not self.largest > 0:
+            raise UsageError(f"found largest gate {self.largest}; expected a number above 0; 2 is usual")
         if not self.rate > 0:
             raise UsageError(f"found gate rate {self.rate}; expected a number above 0; 0.1 is usual")
         if self.momentum_cap is not None and not 0 <= self.momentum_cap <= 1:
@@ -113,7 +118,7 @@ def proximal_step(state: ProximalState, gradient: Tensor, penalty: Tensor, rule:
         v_k = s_k - g_{k-1} + mu_{k-1} v_{k-1}   g_k = s_k + mu_k v_k   mu_{k-1} = (k - 2) / (k + 1)
 
     where mu is held between 0 and the rule's cap. With `nonnegative`, S is the nonnegative soft threshold and g_k is
-    clamped at 0. One gradient per step, no extra forward pass.
+    clamped at 0; with `largest`, s_k and g_k are clamped there, which is the exact step on g <= largest. One gradient per step, no extra forward pass.
 
     Args:
         state: After k - 1 steps.
@@ -133,10 +138,14 @@ def proximal_step(state: ProximalState, gradient: Tensor, penalty: Tensor, rule:
     step = state.step + 1
     moved = torch.add(state.look_ahead, gradient, alpha=-rule.rate)
     iterate = shrink(moved, penalty * rule.rate)
+    if rule.largest is not None:
+        iterate = iterate.clamp_max(rule.largest)
     velocity = iterate - state.look_ahead + _momentum(step - 1, rule.momentum_cap) * state.velocity
     look_ahead = iterate + _momentum(step, rule.momentum_cap) * velocity
     if rule.nonnegative:
         look_ahead = look_ahead.clamp_min(0)
+    if rule.largest is not None:
+        look_ahead = look_ahead.clamp_max(rule.largest)
     return ProximalState(look_ahead=look_ahead, iterate=iterate, velocity=velocity, step=step)
 
 

@@ -255,7 +255,10 @@ class SearchStepper:
             saved = macs_saved_by_gate(self._network, self._sites, np.ones(len(gates), dtype=np.bool_))
             weights = torch.from_numpy(saved / saved.max()).to(gates)
         rule = ProximalRule(
-            rate=self._recipe.gate_rate, momentum_cap=self._recipe.momentum_cap, nonnegative=self._recipe.nonnegative
+            rate=self._recipe.gate_rate,
+            momentum_cap=self._recipe.momentum_cap,
+            nonnegative=self._recipe.nonnegative,
+            largest=self._recipe.largest_gate,
         )
         return GateOptimizer(gates, weights, rule)
 

@@ -1,15 +1,18 @@
-"""What was kept, reader by reader and block by block: the facts behind the report's tables and triangles."""
+"""What was kept, layer by layer and block by block: the facts behind the report's tables, triangles and strips."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 
-from studentsearch.graph.channels import channel_origins
+from studentsearch.graph.channels import Origins, channel_origins
+from studentsearch.graph.links import Mask
 from studentsearch.graph.liveness import Liveness, liveness
 from studentsearch.graph.macs import node_macs
-from studentsearch.graph.network import Network
+from studentsearch.graph.network import Network, Node
 from studentsearch.graph.rules import is_reader
 from studentsearch.graph.stages import block_names
 
@@ -31,7 +34,7 @@ class SourceShare:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReaderShare:
-    """What one reader keeps.
+    """What one layer keeps that costs multiply-accumulates: a convolution, mostly, or a linear layer.
 
     Attributes:
         path: Its module path.
@@ -41,7 +44,9 @@ class ReaderShare:
         kept_outputs: Those that live, ascending indices.
         macs_before: Multiply-accumulates in the teacher.
         macs_after: Multiply-accumulates in the student.
-        sources: Where its inputs come from, in order.
+        sources: Where its inputs come from, in order; empty for a convolution of several groups.
+        groups: Groups of its channels; one that has several chooses no inputs of its own, and depthwise every channel
+            is a group.
     """
 
     path: str
@@ -52,14 +57,48 @@ class ReaderShare:
     macs_before: int
     macs_after: int
     sources: tuple[SourceShare, ...]
+    groups: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BranchShare:
+    """One branch that a sum adds.
+
+    Attributes:
+        path: Module path of the layer that ends it, or the name of a sum or of the image.
+        is_removed: Whether nothing of the image reaches the sum through it any more; what is left is a constant.
+    """
+
+    path: str
+    is_removed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SumShare:
+    """What is kept of a sum: a residual stream where a branch is added to it.
+
+    Attributes:
+        name: Its module path, or its name in the student's source.
+        after: Module path of the layer that comes last before it; empty where none does.
+        channels: Channels it had.
+        kept: Channels that something still needs.
+        branches: What it adds, in order.
+    """
+
+    name: str
+    after: str
+    channels: int
+    kept: int
+    branches: tuple[BranchShare, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockShare:
-    """The readers of one block, in the order of the forward pass."""
+    """The layers and sums of one block, each in the order of the forward pass."""
 
     name: str
     readers: tuple[ReaderShare, ...]
+    sums: tuple[SumShare, ...] = ()
 
 
 def kept_by_block(network: Network, alive: Liveness) -> tuple[BlockShare, ...]:
@@ -72,31 +111,136 @@ def kept_by_block(network: Network, alive: Liveness) -> tuple[BlockShare, ...]:
     Returns:
         Blocks in the order of the forward pass.
     """
-    whole = liveness(network, (), np.ones(0, dtype=np.bool_))
-    names = block_names(network)
-    origins = channel_origins(network)
-    blocks: dict[str, list[ReaderShare]] = {}
+    shares = _Shares(network, alive)
+    layers = [node for node in network.nodes if node.work]
+    names = _layer_blocks(network, layers)
+    readers: dict[str, list[ReaderShare]] = {}
+    sums: dict[str, list[SumShare]] = {}
+    latest: Node | None = None
     for node in network.nodes:
-        if not is_reader(node):
-            continue
-        reads = alive.reads[node.index]
-        producers = origins[node.inputs[0]].producers
-        share = ReaderShare(
-            path=node.path,
+        if node.work:
+            latest = node
+            readers.setdefault(names[node.index], []).append(shares.of_layer(node))
+        elif node.operation.kind == "Add" and layers:
+            block = names[(latest or layers[0]).index]
+            sums.setdefault(block, []).append(shares.of_sum(node, after=latest))
+    return tuple(
+        BlockShare(name=name, readers=tuple(entries), sums=tuple(sums.get(name, ())))
+        for name, entries in readers.items()
+    )
+
+
+class _Shares:
+    """Compares a student with its teacher, one node at a time."""
+
+    def __init__(self, network: Network, alive: Liveness) -> None:
+        self._network = network
+        self._alive = alive
+        self._whole = liveness(network, (), np.ones(0, dtype=np.bool_))
+        self._origins = channel_origins(network)
+        self._varied = _varying(network, self._whole, self._origins)
+        self._varies = _varying(network, self._alive, self._origins)
+
+    def of_layer(self, node: Node) -> ReaderShare:
+        needed = self._alive.needed[node.index]
+        reads = self._alive.reads[node.index] if is_reader(node) else node.links[0].needed(needed)
+        groups = node.operation.integer("groups") if "groups" in node.operation.arguments else 1
+        return ReaderShare(
+            path=self._name(node.index),
             inputs=len(reads),
             kept_inputs=tuple(np.flatnonzero(reads).tolist()),
             outputs=node.num_channels,
-            kept_outputs=tuple(np.flatnonzero(alive.needed[node.index]).tolist()),
-            macs_before=int(node_macs(whole, node)),
-            macs_after=int(node_macs(alive, node)),
-            sources=tuple(
-                SourceShare(
-                    path=network.nodes[producer].path or network.nodes[producer].name,
-                    channels=int((producers == producer).sum()),
-                    kept=int((reads & (producers == producer)).sum()),
+            kept_outputs=tuple(np.flatnonzero(needed).tolist()),
+            macs_before=int(node_macs(self._whole, node)),
+            macs_after=int(node_macs(self._alive, node)),
+            sources=self._sources(node, reads) if groups == 1 else (),
+            groups=groups,
+        )
+
+    def _sources(self, node: Node, reads: Mask) -> tuple[SourceShare, ...]:
+        producers = self._origins[node.inputs[0]].producers
+        return tuple(
+            SourceShare(
+                path=self._name(producer),
+                channels=int((producers == producer).sum()),
+                kept=int((reads & (producers == producer)).sum()),
+            )
+            for producer in dict.fromkeys(producers.tolist())
+        )
+
+    def of_sum(self, node: Node, *, after: Node | None) -> SumShare:
+        producers = [producer for source in node.inputs for producer in self._producers(source)]
+        return SumShare(
+            name=self._name(node.index),
+            after=self._name(after.index) if after else "",
+            channels=node.num_channels,
+            kept=int(self._alive.needed[node.index].sum()),
+            branches=tuple(
+                BranchShare(
+                    path=self._name(self._end(producer)),
+                    is_removed=bool(self._varied[producer]) and not self._varies[producer],
                 )
-                for producer in dict.fromkeys(producers.tolist())
+                for producer in producers
             ),
         )
-        blocks.setdefault(names[node.index], []).append(share)
-    return tuple(BlockShare(name=name, readers=tuple(readers)) for name, readers in blocks.items())
+
+    def _producers(self, source: int) -> list[int]:
+        """What made the channels of a node, without those that it or a node before it was padded with."""
+        origins = self._origins[source]
+        producers, first = np.unique(origins.producers, return_index=True)
+        made = np.argsort(first)
+        pairs = zip(producers[made].tolist(), origins.channels[first[made]].tolist(), strict=True)
+        return [producer for producer, channel in pairs if not _is_padding(self._network.nodes[producer], channel)]
+
+    def _end(self, producer: int) -> int:
+        """The layer, sum or image behind a producer; behind a product (scale, attention) that of its largest factor."""
+        node = self._network.nodes[producer]
+        while not node.work and node.operation.kind != "Add":
+            factors = [self._network.nodes[source] for source in node.inputs if self._varied[source]]
+            if not factors:
+                break
+            node = max(factors, key=lambda factor: math.prod(factor.shape))
+        return node.index
+
+    def _name(self, index: int) -> str:
+        return self._network.nodes[index].path or self._network.nodes[index].name
+
+
+def _varying(network: Network, alive: Liveness, origins: tuple[Origins, ...]) -> list[bool]:
+    """For every node whether the image still reaches it; what is left of the others is a constant."""
+    varying: list[bool] = []
+    for node in network.nodes:
+        if node.operation.kind == "Input":
+            varying.append(True)
+        elif is_reader(node):
+            read = np.unique(origins[node.inputs[0]].producers[alive.reads[node.index]])
+            varying.append(any(varying[producer] for producer in read.tolist()))
+        else:
+            varying.append(any(varying[source] for source in node.inputs))
+    return varying
+
+
+def _is_padding(node: Node, channel: int) -> bool:
+    """Whether a channel takes nothing of what its node reads: an added one, as where a shortcut is widened by zeros."""
+    takes = [link.labels(np.arange(link.num_inputs))[channel] for link in node.links]
+    return bool(takes) and max(takes) < 0 and node.operation.kind != "Constant"
+
+
+def _layer_blocks(network: Network, layers: list[Node]) -> dict[int, str]:
+    """The block of every layer: a grouped convolution is in that of the reader with the nearest module path."""
+    names = block_names(network)
+    readers = [(node.index, tuple(node.path.split("."))) for node in layers if node.index in names]
+    for node in layers:
+        if node.index in names or not readers:
+            continue
+        path = tuple(node.path.split("."))
+        # of readers equally near by path the next one: a depthwise convolution and the projection behind it are a pair
+        nearness = [(_shared(path, other), index > node.index, -abs(index - node.index)) for index, other in readers]
+        names[node.index] = names[readers[nearness.index(max(nearness))][0]]
+    return {node.index: names.get(node.index, node.path.split(".")[0]) for node in layers}
+
+
+def _shared(first: tuple[str, ...], second: tuple[str, ...]) -> int:
+    """How many leading parts two paths share."""
+    pairs = zip(first, second, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))

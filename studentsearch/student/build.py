@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import operator
+from collections.abc import Mapping
+from typing import cast
 
 import torch
 from torch import Tensor, fx, nn
 
 from studentsearch.errors import InputFileError
-from studentsearch.graph.describe import LAYERS
+from studentsearch.graph.arguments import BATCH, INPUT, Argument, decode, resolve
+from studentsearch.graph.describe import layer_class
 from studentsearch.student.spec import Step, StudentSpec
-
-LAYER_KINDS: dict[str, Callable[..., nn.Module]] = {layer.__name__: layer for layer in LAYERS}
 
 
 def build(spec: StudentSpec) -> nn.Module:
@@ -27,23 +28,53 @@ def build(spec: StudentSpec) -> nn.Module:
         InputFileError: The spec has an operation that this version does not know.
     """
     root = nn.Module()
+    for step in sorted(spec.steps, key=lambda step: step.path.count(".")):
+        if step.operation.kind == "Parameter":
+            _place_parameter(root, step)
+        elif step.path and not _is_there(root, step.path):
+            _place(root, step.path, _layer(step))
     graph = fx.Graph()
     values: dict[str, fx.Node] = {}
     for step in spec.steps:
-        inputs = tuple(values[name] for name in step.inputs)
-        match step.operation.kind:
-            case "Input":
-                values[step.name] = graph.placeholder(step.name)
-            case "Concat":
-                values[step.name] = graph.call_function(torch.cat, (inputs, 1))
-            case "Add":
-                values[step.name] = graph.call_function(torch.add, inputs)
-            case "Output":
-                graph.output(inputs[0])
-            case _:
-                _place(root, step.path, _layer(step))
-                values[step.name] = graph.call_module(step.path, inputs)
+        values[step.name] = _call(graph, step, tuple(values[name] for name in step.inputs))
     return fx.GraphModule(root, graph, class_name="Student")
+
+
+def _call(graph: fx.Graph, step: Step, inputs: tuple[fx.Node, ...]) -> fx.Node:
+    operation = step.operation
+    match operation.kind:
+        case "Input":
+            return graph.placeholder(step.name)
+        case "Parameter":
+            return graph.get_attr(step.path)
+        case "Concat":
+            return graph.call_function(torch.cat, (inputs, operation.arguments["axis"]))
+        case "Add":
+            return graph.call_function(torch.add, inputs)
+        case "Output":
+            structure = operation.arguments.get("structure", (INPUT, 0))
+            return cast(fx.Node, graph.output(cast(fx.node.Argument, decode(structure, inputs, None))))
+        case "Call":
+            batch = _batch(graph) if _mentions_batch(operation.arguments["arguments"]) else None
+            arguments = cast(tuple[fx.node.Argument, ...], decode(operation.arguments["arguments"], inputs, batch))
+            options = cast(tuple[tuple[str, Argument], ...], operation.arguments["options"])
+            named = {name: cast(fx.node.Argument, decode(value, inputs, batch)) for name, value in options}
+            return graph.call_function(resolve(operation.name), arguments, named)
+        case "MultiheadAttention":
+            attended = graph.call_module(step.path, inputs, {"need_weights": False})
+            return graph.call_function(operator.getitem, (attended, 0))
+        case _:
+            return graph.call_module(step.path, inputs)
+
+
+def _batch(graph: fx.Graph) -> fx.Node:
+    """The batch size, as the size of the first input's first axis."""
+    first = next(node for node in graph.nodes if node.op == "placeholder")
+    return graph.call_method("size", (first, 0))
+
+
+def _mentions_batch(argument: Argument) -> bool:
+    return isinstance(argument, tuple) and (argument[:1] == (BATCH,) or any(_mentions_batch(item) for item in argument))
 
 
 def build_with_weights(spec: StudentSpec, tensors: Mapping[str, Tensor], *, source: str = "student") -> nn.Module:
@@ -74,18 +105,40 @@ def build_with_weights(spec: StudentSpec, tensors: Mapping[str, Tensor], *, sour
 
 
 def _layer(step: Step) -> nn.Module:
-    kind = step.operation.kind
-    if kind not in LAYER_KINDS:
-        raise InputFileError(f"{step.path}: layer kind {kind} is unknown to this version; update studentsearch")
-    return LAYER_KINDS[kind](**step.operation.arguments)
+    layer = layer_class(step.operation.kind)
+    if layer is None:
+        raise InputFileError(
+            f"{step.path}: layer kind {step.operation.kind} is unknown to this version; update studentsearch"
+        )
+    return layer(**step.operation.arguments)
+
+
+def _is_there(root: nn.Module, path: str) -> bool:
+    """Whether a layer, not merely a container, stands at a path: a layer that is called twice is made once."""
+    found: object = root
+    for name in path.split("."):
+        found = getattr(found, name, None)
+    return isinstance(found, nn.Module) and type(found) is not nn.Module
+
+
+def _container(root: nn.Module, path: str) -> nn.Module:
+    parent = root
+    for name in path.split(".")[:-1]:
+        if not hasattr(parent, name):
+            parent.add_module(name, nn.Module())
+        parent = getattr(parent, name)
+    return parent
 
 
 def _place(root: nn.Module, path: str, layer: nn.Module) -> None:
     """Put a layer at a dotted path, with plain modules as the containers between."""
-    parent = root
-    *containers, name = path.split(".")
-    for container in containers:
-        if not hasattr(parent, container):
-            parent.add_module(container, nn.Module())
-        parent = getattr(parent, container)
-    parent.add_module(name, layer)
+    _container(root, path).add_module(path.rpartition(".")[2], layer)
+
+
+def _place_parameter(root: nn.Module, step: Step) -> None:
+    shape = step.operation.integers("shape")
+    parent, name = _container(root, step.path), step.path.rpartition(".")[2]
+    if step.operation.arguments["is_trainable"]:
+        parent.register_parameter(name, nn.Parameter(torch.zeros(shape)))
+    else:
+        parent.register_buffer(name, torch.zeros(shape))

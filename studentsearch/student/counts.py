@@ -7,23 +7,18 @@ from dataclasses import asdict, dataclass
 
 import torch
 from thop import profile
-from torch import nn
+from torch import fx, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from studentsearch.graph.macs import full_macs, paper_macs
 from studentsearch.graph.network import Network
+from studentsearch.student.spec import StudentSpec
 
-_UNCOUNTED = (
-    nn.BatchNorm1d,
-    nn.BatchNorm2d,
-    nn.AvgPool2d,
-    nn.MaxPool2d,
-    nn.AdaptiveAvgPool2d,
-    nn.ReLU,
-    nn.ReLU6,
-    nn.LeakyReLU,
-    nn.Dropout,
-)
+_COUNTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+_BEYOND_THOP = frozenset({
+    *("ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "MultiheadAttention", "torch.matmul", "torch.bmm"),
+    *("torch.einsum", "torch.nn.functional.scaled_dot_product_attention"),
+})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,36 +54,68 @@ def count_everything(module: nn.Module, network: Network) -> Counts:
     Returns:
         The counts.
     """
-    images = torch.zeros(1, *network.input_shape, dtype=next(module.parameters()).dtype)
-    # without gradients: FlopCounterMode follows tensors that want one and trips over a bias that stands alone
     copied = copy.deepcopy(module).eval().requires_grad_(False)
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        copied(images)
-    total, _ = profile(copied, (images,), verbose=False)
+    total, _ = profile(copied, _images(copied, network.input_shapes), verbose=False)
     return Counts(
         macs=full_macs(network),
         paper=paper_macs(network),
         thop=round(total),
-        flops=int(counter.get_total_flops()),
+        flops=torch_flops(module, network.input_shapes),
         parameters=sum(parameter.numel() for parameter in module.parameters()),
     )
 
 
-def thop_macs(module: nn.Module, input_shape: tuple[int, ...]) -> int:
-    """Multiply-accumulates as thop counts them with BatchNorm, activations and pooling at zero.
+def is_counted_by_thop(spec: StudentSpec) -> bool:
+    """Whether thop has a rule for everything in a network that costs multiply-accumulates, and the right one."""
+    return not any(step.operation.name in _BEYOND_THOP for step in spec.steps)
+
+
+def torch_flops(module: nn.Module, input_shapes: tuple[tuple[int, ...], ...]) -> int:
+    """What torch's FlopCounterMode reports for one image: 2 per multiply-accumulate.
 
     Args:
-        module: A network of plain layers; a copy of it is profiled, since thop leaves buffers behind.
-        input_shape: `[C, H, W]` of one image.
+        module: Any network.
+        input_shapes: `[C, H, W]` of one image, one shape an input.
 
     Returns:
         An exact integer.
     """
-    dtypes = [parameter.dtype for parameter in module.parameters()]  # none in a student that lost every layer
-    images = torch.zeros(1, *input_shape, dtype=dtypes[0] if dtypes else None)
-    nothing = dict.fromkeys(_UNCOUNTED, _count_nothing)
-    total: float = profile(copy.deepcopy(module).eval(), (images,), custom_ops=nothing, verbose=False)[0]
+    # without gradients: FlopCounterMode follows tensors that want one and trips over a bias that stands alone
+    copied = copy.deepcopy(module).eval().requires_grad_(False)
+    is_fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)  # its one kernel is not counted
+    try:
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            copied(*_images(copied, input_shapes))
+    finally:
+        torch.backends.mha.set_fastpath_enabled(is_fast)
+    return int(counter.get_total_flops())
+
+
+def thop_macs(module: nn.Module, *input_shapes: tuple[int, ...]) -> int:
+    """Multiply-accumulates as thop counts them with BatchNorm, activations and pooling at zero.
+
+    Args:
+        module: A network of plain layers; a copy of it is profiled, since thop leaves buffers behind.
+        input_shapes: `[C, H, W]` of one image, one shape an input.
+
+    Returns:
+        An exact integer.
+    """
+    copied = copy.deepcopy(module).eval()
+    counted_otherwise = (*_COUNTED, nn.Module)
+    nothing = {
+        type(layer): _count_nothing
+        for layer in copied.modules()
+        if type(layer) not in counted_otherwise and not isinstance(layer, fx.GraphModule)
+    }
+    total: float = profile(copied, _images(copied, input_shapes), custom_ops=nothing, verbose=False)[0]
     return round(total)
+
+
+def _images(module: nn.Module, input_shapes: tuple[tuple[int, ...], ...]) -> tuple[torch.Tensor, ...]:
+    dtypes = [parameter.dtype for parameter in module.parameters()]  # none in a student that lost every layer
+    return tuple(torch.zeros(1, *shape, dtype=dtypes[0] if dtypes else None) for shape in input_shapes)
 
 
 def _count_nothing(*_: object) -> None:

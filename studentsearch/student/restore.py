@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from studentsearch.graph.channels import norm_followed
+from studentsearch.graph.links import Indices
 from studentsearch.graph.liveness import Liveness
 from studentsearch.graph.network import Network, Node
-from studentsearch.graph.rules import HOMOGENEOUS, NORMS, Indices, carried_channels, is_reader, is_whole
+from studentsearch.graph.rules import HOMOGENEOUS, NORMS, TRANSPOSED, is_reader
 
 
 def restore_norms(
@@ -45,7 +46,7 @@ def restore_norms(
                 restored[name] *= factor
     carried = _carried_scales(network)
     for node in network.nodes:
-        if node.operation.kind in NORMS:
+        if node.operation.kind in NORMS and f"{node.path}.running_var" in restored:
             producers = carried[node.inputs[0]]
             factors = torch.tensor([factor_of.get(int(index), 1.0) for index in producers], dtype=torch.float64)
             _scale_statistics(restored, node.path, factors, _epsilon(node.operation.arguments["eps"]))
@@ -69,11 +70,10 @@ def _factors(
 
 
 def _kept_entries(node: Node, alive: Liveness) -> tuple[Tensor, Tensor]:
-    """Rows and columns of a reader's weight that live; a group's columns all do where its convolution is left whole."""
-    reads = alive.reads[node.index]
-    if is_whole(node):
-        reads = reads[: len(reads) // node.operation.integer("groups")]
-    rows, columns = np.ix_(np.flatnonzero(alive.needed[node.index]), np.flatnonzero(reads))
+    """Indices of a reader's weight entries that live, on its first two axes."""
+    axes = (alive.needed[node.index], alive.reads[node.index])
+    first, second = axes[::-1] if node.operation.kind in TRANSPOSED else axes
+    rows, columns = np.ix_(np.flatnonzero(first), np.flatnonzero(second))
     return torch.from_numpy(rows), torch.from_numpy(columns)
 
 
@@ -82,7 +82,7 @@ def _smallest_factors(network: Network, folded: Mapping[str, Tensor]) -> dict[in
     carried = _carried_scales(network)
     smallest: dict[int, float] = {}
     for node in network.nodes:
-        if node.operation.kind in NORMS:
+        if node.operation.kind in NORMS and f"{node.path}.running_var" in folded:
             epsilon = _epsilon(node.operation.arguments["eps"])
             limits = (epsilon / (folded[f"{node.path}.running_var"].double() + epsilon)).sqrt()
             for producer, limit in zip(carried[node.inputs[0]].tolist(), limits.tolist(), strict=True):
@@ -96,8 +96,11 @@ def _carried_scales(network: Network) -> list[Indices]:
     for node in network.nodes:
         if is_reader(node):
             carried.append(np.full(node.num_channels, node.index))
-        elif node.operation.kind in HOMOGENEOUS:
-            carried.append(carried_channels(network, node, tuple(carried[index] for index in node.inputs)))
+        elif node.operation.name in HOMOGENEOUS and node.ties is None:
+            own = np.zeros(node.num_channels, dtype=np.int64)
+            for source, link in zip(node.inputs, node.links, strict=True):
+                own = np.maximum(own, link.labels(carried[source]))
+            carried.append(own)
         else:
             carried.append(np.zeros(node.num_channels, dtype=np.int64))
     return carried

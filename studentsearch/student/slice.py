@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from studentsearch.errors import UnsupportedGraphError
-from studentsearch.graph.liveness import Liveness
+from studentsearch.graph.links import Indices
+from studentsearch.graph.liveness import Liveness, liveness
 from studentsearch.graph.network import Argument, Network, Node, Operation
-from studentsearch.graph.rules import NORMS, Indices, carried_channels, is_depthwise, is_reader, is_whole
+from studentsearch.graph.rules import elementwise, is_reader, rule_of
+from studentsearch.student.constants import Size, constant_size, folded_value, positions
+from studentsearch.student.shrink import shrunk_operation, shrunk_state
 from studentsearch.student.spec import Step, StudentSpec
 
-_WIDER_THAN_PICTURES = 2**20
+_SIZES = frozenset({"num_features", "num_channels"})
+_PATHLESS = frozenset({"Input", "Concat", "Add", "Output", "Call"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,27 @@ class _Emitted:
     present: Indices
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Folded:
+    """A node that is the same numbers at every position, whatever the image."""
+
+    value: Tensor
+    present: Indices
+
+
+def whole_network(network: Network, state: Mapping[str, Tensor]) -> Cut:
+    """The network itself as a spec, with nothing cut.
+
+    Args:
+        network: Any traced network.
+        state: Its tensors by name.
+
+    Returns:
+        The spec and its tensors; also parts whose output nothing reads are gone.
+    """
+    return cut(network, liveness(network, (), np.ones(0, dtype=np.bool_)), state)
+
+
 def cut(network: Network, alive: Liveness, tensors: Mapping[str, Tensor]) -> Cut:
     """The student that is left when everything dead is removed; computes what the gated network computes, exactly.
 
@@ -49,7 +73,7 @@ def cut(network: Network, alive: Liveness, tensors: Mapping[str, Tensor]) -> Cut
     for node in network.nodes:
         if alive.needed[node.index].any() or node.operation.kind == "Input":
             scissors.emit(node)
-    spec = StudentSpec(input_shape=network.input_shape, steps=tuple(scissors.steps))
+    spec = StudentSpec(input_shapes=network.input_shapes, steps=tuple(scissors.steps))
     return Cut(spec=spec, tensors=scissors.tensors)
 
 
@@ -61,151 +85,261 @@ class _Scissors:
         self._alive = alive
         self._whole = tensors
         self._emitted: dict[int, _Emitted] = {}
+        self._folded: dict[int, _Folded] = {}
         self._picked: dict[tuple[str, tuple[int, ...]], str] = {}
+        self._materialized: dict[tuple[int, tuple[int, ...]], str] = {}
         self.steps: list[Step] = []
         self.tensors: dict[str, Tensor] = {}
 
     def emit(self, node: Node) -> None:
         """Write the steps of one node that is needed."""
-        if is_reader(node):
-            self._emit_reader(node)
-        elif node.operation.kind == "Input":
-            self._write(node, node.operation, (), np.arange(node.num_channels))
-        elif node.operation.kind == "Concat":
-            self._emit_concat(node)
-        elif node.operation.kind == "Select":
-            self._emit_selection(node)
-        elif node.operation.kind == "Constant":
-            self._emit_constant(node, np.flatnonzero(self._alive.needed[node.index]))
-        elif node.operation.kind in NORMS or is_depthwise(node):
-            self._emit_per_channel(node)
-        elif node.operation.kind in {"Add", "Output"}:
-            kept = np.flatnonzero(self._alive.needed[node.index])
-            self._write(node, node.operation, tuple(self._pick(source, kept, node) for source in node.inputs), kept)
-        else:
-            source = self._emitted[node.inputs[0]]
-            is_present = np.zeros(self._network.nodes[node.inputs[0]].num_channels, dtype=np.int64)
-            is_present[source.present] = 1
-            present = np.flatnonzero(carried_channels(self._network, node, (is_present,)))
-            self._write(node, node.operation, (source.step,), present)
+        kept = np.flatnonzero(self._alive.needed[node.index])
+        if not self._fold(node, kept):
+            self._compute(node, kept)
+
+    def _compute(self, node: Node, kept: Indices) -> None:
+        match node.operation.kind:
+            case "Input":
+                self._write(node, node.operation, (), np.arange(node.num_channels))
+            case "Concat" if node.operation.integer("axis") == node.axis + 1:
+                self._emit_concat(node)
+            case "Select" if node.operation.integer("axis") == node.axis + 1:
+                self._emit_selection(node, kept)
+            case "Add":
+                self._emit_sum(node, kept)
+            case _ if is_reader(node):
+                read = np.flatnonzero(self._alive.reads[node.index])
+                self._emit_layer(node, kept, (self._pick(node.inputs[0], read, node),), read)
+            case _:
+                self._emit_carrier(node, kept)
+
+    def _emit_carrier(self, node: Node, kept: Indices) -> None:
+        """Anything that carries channels: with those that are there where it may, with those needed otherwise."""
+        if len(node.inputs) == 1 and self._takes_what_is_there(node):
+            (source,) = node.inputs
+            emitted = self._emitted[source]
+            self._write(
+                node, node.operation, (emitted.step,), node.links[0].present(emitted.present, node.num_channels)
+            )
+            return
+        if self._agree(node):
+            kept = self._emitted[node.inputs[0]].present
+        takes = [np.flatnonzero(link.needed(_mask(kept, node.num_channels))) for link in node.links]
+        repeats = rule_of(node.operation) is elementwise
+        like = self._first_emitted(node) if repeats else None
+        steps = tuple(
+            self._operand(source, channels, node, like) for source, channels in zip(node.inputs, takes, strict=True)
+        )
+        self._emit_layer(node, kept, steps, takes[0] if takes else None)
+
+    def _takes_what_is_there(self, node: Node) -> bool:
+        """Whether the operation does the same to any number of channels and has nothing to shrink."""
+        link = node.links[0]
+        is_plain = node.ties is None and (link.sources is None or link.sources.shape[1] == 1)
+        has_state = any(name.startswith(f"{node.path}.") for name in self._whole) if node.path else False
+        is_sized = node.operation.name == "torch.unflatten" or not _SIZES.isdisjoint(node.operation.arguments)
+        return is_plain and not has_state and not is_sized and node.inputs[0] in self._emitted and not node.whole
+
+    def _agree(self, node: Node) -> bool:
+        """Whether several inputs carry the same channels, so that nothing must be picked."""
+        inputs = [self._emitted.get(index) for index in node.inputs]
+        if len(inputs) < 2 or node.ties is not None or not all(link.is_identity for link in node.links):
+            return False
+        first = inputs[0]
+        return first is not None and all(
+            item is not None and np.array_equal(item.present, first.present) for item in inputs
+        )
+
+    def _emit_layer(self, node: Node, kept: Indices, steps: tuple[str, ...], read: Indices | None) -> None:
+        takes = np.zeros(0, dtype=np.int64) if read is None else read
+        self._write(node, shrunk_operation(node, kept, takes), steps, kept)
+        self.tensors |= shrunk_state(node, kept, takes, self._whole)
 
     def _write(self, node: Node, operation: Operation, inputs: tuple[str, ...], present: Indices) -> None:
-        path = node.path if node.path or operation.kind in {"Input", "Concat", "Add", "Output"} else node.name
+        path = node.path if node.path or operation.kind in _PATHLESS else node.name
         self.steps.append(Step(name=node.name, path=path, operation=operation, inputs=inputs))
         self._emitted[node.index] = _Emitted(step=node.name, present=present)
 
     def _pick(self, source: int, channels: Indices, reader: Node) -> str:
         """The step that carries exactly `channels` of node `source`: its own, or a selection from it."""
+        if source in self._folded:
+            return self._materialize(source, channels, reader, like=None)
         emitted = self._emitted[source]
         if np.array_equal(emitted.present, channels):
             return emitted.step
         indices = tuple(int(index) for index in np.searchsorted(emitted.present, channels))
         key = (emitted.step, indices)
         if key not in self._picked:
-            source_name = self._network.nodes[source].name
-            name = f"{reader.name}_select" if len(reader.inputs) == 1 else f"{reader.name}_select_{source_name}"
+            source_node = self._network.nodes[source]
+            name = f"{reader.name}_select" if len(reader.inputs) == 1 else f"{reader.name}_select_{source_node.name}"
             path = f"{reader.path}_select" if reader.path else name
-            select = Operation(kind="Select", arguments={"channels": indices})
+            select = Operation(kind="Select", arguments={"channels": indices, "axis": source_node.axis + 1})
             self.steps.append(Step(name=name, path=path, operation=select, inputs=(emitted.step,)))
             self._picked[key] = name
         return self._picked[key]
 
+    def _operand(self, source: int, channels: Indices, reader: Node, like: int | None) -> str:
+        """An input of an operation that joins tensors: a constant may be one number a channel, to be repeated."""
+        node = self._network.nodes[source]
+        if source not in self._folded:
+            return self._pick(source, channels, reader)
+        if like is None or reader.operation.kind == "Output":
+            return self._materialize(source, channels, reader, like=None)
+        key = (source, tuple(channels.tolist()))
+        if key not in self._materialized:
+            shape = [1] * len(node.shape)
+            shape[node.axis] = len(channels)
+            name, path = self._fresh(node)
+            operation = Operation(kind="Parameter", arguments={"shape": tuple(shape), "is_trainable": True})
+            self.steps.append(Step(name=name, path=path, operation=operation, inputs=()))
+            self.tensors[path] = self._value(source, channels).reshape(shape)
+            self._materialized[key] = name
+        return self._materialized[key]
+
+    def _materialize(self, source: int, channels: Indices, reader: Node, *, like: int | None) -> str:
+        """A constant at every position, sized by a tensor of its size or by the nearest one before it."""
+        node = self._network.nodes[source]
+        size = Size(anchor=like) if like is not None else constant_size(self._network, node, self._computed)
+        if size.sizes and not is_reader(node) and node.inputs and node.operation.kind != "Constant":
+            # What it is computed from can be sized for pictures of any size, so the operation itself is kept.
+            del self._folded[source]
+            self._compute(node, np.flatnonzero(self._alive.needed[source]))
+            return self._pick(source, channels, reader)
+        name, path = self._fresh(node)
+        arguments: dict[str, Argument] = {
+            "num_channels": len(channels),
+            "axis": node.axis + 1,
+            "rank": len(node.shape) + 1,
+            "like_axis": self._network.nodes[size.anchor].axis + 1,
+            "windows": size.windows,
+            "sizes": size.sizes,
+        }
+        like_step = self._emitted[size.anchor].step
+        operation = Operation(kind="Constant", arguments=arguments)
+        self.steps.append(Step(name=name, path=path, operation=operation, inputs=(like_step,)))
+        self.tensors[f"{path}.value"] = self._value(source, channels)
+        return name
+
+    @property
+    def _computed(self) -> frozenset[int]:
+        """The nodes that a size can be taken from."""
+        return frozenset(
+            index for index in self._emitted if self._network.nodes[index].operation.kind != "Parameter"
+        )
+
+    def _fresh(self, node: Node) -> tuple[str, str]:
+        """A name and a path of a constant that no other step has, now or later."""
+        taken = {name for step in self.steps for name in (step.name, step.path)}
+        taken |= {name for other in self._network.nodes for name in (other.name, other.path)}
+        base = f"{node.name}_constant", f"{node.path or node.name}_constant"
+        number, fresh = 0, base
+        while taken & set(fresh):
+            number += 1
+            fresh = f"{base[0]}_{number}", f"{base[1]}_{number}"
+        return fresh
+
+    def _value(self, source: int, channels: Indices) -> Tensor:
+        folded = self._folded[source]
+        return folded.value[torch.from_numpy(np.searchsorted(folded.present, channels))]
+
+    def _fold(self, node: Node, kept: Indices) -> bool:
+        """Note the node's numbers where it is a constant that need not be computed."""
+        if node.operation.kind in {"Input", "Output", "Parameter"}:
+            return False
+        if is_reader(node) and self._alive.is_emptied(node.index):
+            bias = self._whole.get(f"{node.path}.bias")
+            dtype = self._whole[f"{node.path}.weight"].dtype
+            own = torch.zeros(len(kept), dtype=dtype) if bias is None else bias[torch.from_numpy(kept)]
+            self._folded[node.index] = _Folded(value=own, present=kept)
+            return True
+        takes = self._takes(node, kept)
+        used = [index for index, channels in zip(node.inputs, takes, strict=True) if len(channels)]
+        if not used:
+            return self._fold_alone(node, kept)
+        if not all(index in self._folded for index in used):
+            return False
+        values = tuple(
+            self._value(index, channels) if len(channels) else None
+            for index, channels in zip(node.inputs, takes, strict=True)
+        )
+        value = folded_value(node, kept, tuple(takes), values, self._whole)
+        if value is not None:
+            self._folded[node.index] = _Folded(value=value, present=kept)
+        return value is not None
+
+    def _fold_alone(self, node: Node, kept: Indices) -> bool:
+        """Note the numbers of a node that takes no channel: a selection of zeros alone, or a constant."""
+        if node.operation.kind == "Constant" and node.inputs[0] in self._emitted:
+            return False
+        dtype = next(tensor.dtype for tensor in self._whole.values() if tensor.is_floating_point())
+        value = self._whole.get(f"{node.path}.value", torch.zeros(node.num_channels, dtype=dtype))
+        self._folded[node.index] = _Folded(value=value[torch.from_numpy(kept)], present=kept)
+        return True
+
+    def _takes(self, node: Node, kept: Indices) -> list[Indices]:
+        if is_reader(node):
+            return [np.flatnonzero(self._alive.reads[node.index])]
+        return [np.flatnonzero(link.needed(_mask(kept, node.num_channels))) for link in node.links]
+
+    def _first_emitted(self, node: Node) -> int | None:
+        """An input that is computed from the image and has the node's size."""
+        for index in node.inputs:
+            source = self._network.nodes[index]
+            is_alike = source.axis == node.axis and positions(source) == positions(node)
+            if is_alike and index in self._emitted and source.operation.kind != "Parameter":
+                return index
+        return None
+
     def _emit_concat(self, node: Node) -> None:
-        parts: list[_Emitted] = []
+        parts: list[str] = []
         present: list[Indices] = []
         start = 0
         needed = self._alive.needed[node.index]
+        like = self._first_emitted(node)
         for source in node.inputs:
             stop = start + self._network.nodes[source].num_channels
-            if needed[start:stop].any():
-                parts.append(self._emitted[source])
+            channels = np.flatnonzero(needed[start:stop])
+            if len(channels) and source in self._folded:
+                parts.append(self._materialize(source, channels, node, like=like))
+                present.append(channels + start)
+            elif len(channels):
+                parts.append(self._emitted[source].step)
                 present.append(self._emitted[source].present + start)
             start = stop
         if len(parts) == 1:
-            self._emitted[node.index] = _Emitted(step=parts[0].step, present=present[0])
+            self._emitted[node.index] = _Emitted(step=parts[0], present=present[0])
         else:
-            self._write(node, node.operation, tuple(part.step for part in parts), np.concatenate(present))
+            self._write(node, node.operation, tuple(parts), np.concatenate(present))
 
-    def _emit_selection(self, node: Node) -> None:
+    def _emit_selection(self, node: Node, kept: Indices) -> None:
         """A selection of the network is merged with those that its reader needs."""
-        kept = np.flatnonzero(self._alive.needed[node.index])
         channels = np.array(node.operation.integers("channels"), dtype=np.int64)[kept]
-        self._emitted[node.index] = _Emitted(step=self._pick(node.inputs[0], channels, node), present=kept)
-
-    def _emit_per_channel(self, node: Node) -> None:
-        kept = np.flatnonzero(self._alive.needed[node.index])
-        size = len(kept)
-        sizes: dict[str, Argument] = {"num_features": size}
-        if node.operation.kind == "Conv2d":
-            sizes = {"in_channels": size, "out_channels": size, "groups": size}
-        source = self._pick(node.inputs[0], kept, node)
-        self._write(node, _resized(node.operation, sizes), (source,), kept)
-        self._keep_tensors(node, kept)
-
-    def _emit_reader(self, node: Node) -> None:
-        kept = np.flatnonzero(self._alive.needed[node.index])
-        if self._alive.is_emptied(node.index):
-            self._emit_constant(node, kept)
+        if (channels >= 0).all() and np.all(np.diff(channels) > 0):
+            self._emitted[node.index] = _Emitted(step=self._pick(node.inputs[0], channels, node), present=kept)
             return
-        read = np.flatnonzero(self._alive.reads[node.index])
-        axes = ("in_features", "out_features") if node.operation.kind == "Linear" else ("in_channels", "out_channels")
-        operation = _resized(node.operation, {axes[0]: len(read), axes[1]: len(kept)})
-        source = self._pick(node.inputs[0], read, node)
-        self._write(node, operation, (source,), kept)
-        self._keep_tensors(node, kept, None if is_whole(node) else read)
+        if node.inputs[0] in self._folded:
+            read = np.unique(channels[channels >= 0])
+            emitted = _Emitted(step=self._pick(node.inputs[0], read, node), present=read)
+        else:
+            emitted = self._emitted[node.inputs[0]]
+        places = np.where(channels >= 0, np.searchsorted(emitted.present, channels), -1)
+        arguments: dict[str, Argument] = {"channels": tuple(places.tolist()), "axis": node.axis + 1}
+        self._write(node, Operation(kind="Select", arguments=arguments), (emitted.step,), kept)
 
-    def _emit_constant(self, node: Node, kept: Indices) -> None:
-        """A reader without inputs, sized by the nearest tensor before it that the student still computes."""
-        is_map = len(node.shape) > 1
-        windows: list[Argument] = []
-        source = node
-        while source.index not in self._emitted:
-            if is_map:
-                windows[:0] = _windows(source)
-            source = self._network.nodes[source.inputs[0]]
-        has_bias = bool(node.operation.arguments["bias"])
-        arguments: dict[str, Argument] = {"num_channels": len(kept), "bias": has_bias, "windows": tuple(windows)}
-        self._write(node, Operation(kind="Constant", arguments=arguments), (self._emitted[source.index].step,), kept)
-        if has_bias:
-            self.tensors[f"{node.path}.bias"] = self._whole[f"{node.path}.bias"][torch.from_numpy(kept)]
-
-    def _keep_tensors(self, node: Node, kept: Indices, read: Indices | None = None) -> None:
-        for suffix in ("weight", "bias", "running_mean", "running_var"):
-            tensor = self._whole.get(f"{node.path}.{suffix}")
-            if tensor is None:
-                continue
-            tensor = tensor[torch.from_numpy(kept)]
-            if suffix == "weight" and read is not None:
-                tensor = tensor[:, torch.from_numpy(read)]
-            self.tensors[f"{node.path}.{suffix}"] = tensor.contiguous()
-        counter = self._whole.get(f"{node.path}.num_batches_tracked")
-        if counter is not None:
-            self.tensors[f"{node.path}.num_batches_tracked"] = counter
+    def _emit_sum(self, node: Node, kept: Indices) -> None:
+        """A sum, without the branches that add nothing."""
+        rest = [
+            index
+            for position, index in enumerate(node.inputs)
+            if not (index in self._folded and not self._value(index, self._takes(node, kept)[position]).any())
+        ]
+        if len(rest) == 1 and self._network.nodes[rest[0]].shape == node.shape and rest[0] in self._emitted:
+            self._emitted[node.index] = self._emitted[rest[0]]
+            return
+        self._emit_carrier(node, kept)
 
 
-def _resized(operation: Operation, sizes: Mapping[str, Argument]) -> Operation:
-    return replace(operation, arguments={**operation.arguments, **sizes})
-
-
-def _windows(node: Node) -> list[Argument]:
-    """Kernel, stride, padding and dilation of a layer that changes the picture's size, as `Constant` takes them."""
-    if node.operation.kind == "Constant":
-        windows = node.operation.arguments["windows"]
-        return list(windows) if isinstance(windows, tuple) else []
-    if node.operation.kind == "AdaptiveAvgPool2d":
-        return [_window_to(node.shape[1:])]
-    if node.operation.kind not in {"Conv2d", "MaxPool2d", "AvgPool2d"}:
-        return []
-    arguments = node.operation.arguments
-    if isinstance(arguments["padding"], str) or arguments.get("ceil_mode"):
-        raise UnsupportedGraphError(f"{node.path}: a layer before it lost all inputs, and its size rule cannot be kept")
-    dilation = node.operation.integers("dilation") if "dilation" in arguments else (1, 1)
-    sizes = tuple(node.operation.integers(name) for name in ("kernel_size", "stride", "padding"))
-    return [tuple(value for pair in (*sizes, dilation) for value in pair)]
-
-
-def _window_to(size: tuple[int, ...]) -> Argument:
-    """A window that makes `size` of a picture of any size: kernel 1, a stride wider than pictures, padding to match."""
-    strides = (_WIDER_THAN_PICTURES, _WIDER_THAN_PICTURES)
-    paddings = tuple((length - 1) * _WIDER_THAN_PICTURES // 2 for length in size)
-    return (1, 1, *strides, *paddings, 1, 1)
+def _mask(kept: Indices, num_channels: int) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    mask = np.zeros(num_channels, dtype=np.bool_)
+    mask[kept] = True
+    return mask

@@ -5,13 +5,15 @@ from __future__ import annotations
 import inspect
 
 from studentsearch.graph import layers
+from studentsearch.graph.arguments import INPUT, write
 from studentsearch.student.spec import Step, StudentSpec
 
-_OWN = {"Select": layers.Select, "Constant": layers.Constant}
+_OWN = {"Select": layers.Select, "Constant": layers.Constant, "StochasticDepth": layers.StochasticDepth}
+_FUNCTIONAL = "torch.nn.functional."
 _HEAD = '''"""{title}
 
 Needs torch and safetensors only. `build()` gives the network with the weights that lie beside this file, in evaluation
-mode; its input is a batch `[B, {channels}, {height}, {width}]`, normalised with the mean and deviation of config.json.
+mode; its input is a batch `[B, {shape}]`, normalised with the mean and deviation of config.json.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 '''
 _TAIL = '''
@@ -44,9 +47,9 @@ def model_source(spec: StudentSpec, *, title: str) -> str:
     Returns:
         A Python module that imports torch and safetensors only.
     """
-    channels, height, width = spec.input_shape
+    shape = ", ".join(str(size) for size in spec.input_shape)
     kinds = {step.operation.kind for step in spec.steps}
-    parts = [_HEAD.format(title=title, channels=channels, height=height, width=width)]
+    parts = [_HEAD.format(title=title, shape=shape)]
     parts += [f"\n\n{inspect.getsource(layer)}" for kind, layer in _OWN.items() if kind in kinds]
     parts += ["\n\n", _student_class(spec), _TAIL]
     return "".join(parts)
@@ -63,24 +66,45 @@ def _student_class(spec: StudentSpec) -> str:
         '        """Make every layer with fresh weights."""',
         "        super().__init__()",
     ]
-    containers: set[str] = set()
-    for step in spec.steps:
-        parts = step.path.split(".")
-        for depth in range(1, len(parts)):
-            container = ".".join(parts[:depth])
-            if container not in containers:
-                containers.add(container)
-                lines.append(f"        {_attribute(container)} = nn.Module()")
-        if step.path:
-            lines.append(f"        {_attribute(step.path)} = {_constructor(step)}")
-    head = spec.steps[0].name
+    lines += [f"        {line}" for line in _constructions(spec)]
+    inputs = [step.name for step in spec.steps if step.operation.kind == "Input"]
+    output = spec.steps[-1].operation.arguments.get("structure")
+    signature = ", ".join(f"{name}: Tensor" for name in inputs)
     lines += [
         "",
-        f"    def forward(self, {head}: Tensor) -> Tensor:",
+        f"    def forward(self, {signature}) -> {'Tensor' if output is None else 'object'}:",
         '        """Logits of a batch of normalised images."""',
     ]
-    lines += [f"        {_statement(step)}" for step in spec.steps[1:]]
+    lines += [f"        {_statement(step, inputs[0])}" for step in spec.steps if step.operation.kind != "Input"]
     return "\n".join(lines) + "\n"
+
+
+def _constructions(spec: StudentSpec) -> list[str]:
+    """Every container and layer once, containers before what they hold, otherwise in the order of the forward pass."""
+    layer_of = {step.path: step for step in reversed(spec.steps) if step.path}
+    lines: list[str] = []
+    made: set[str] = set()
+    for step in spec.steps:
+        parts = step.path.split(".") if step.path else []
+        for depth in range(1, len(parts) + 1):
+            path = ".".join(parts[:depth])
+            if path in made:
+                continue
+            made.add(path)
+            lines.append(_construction(path, layer_of.get(path)))
+    return lines
+
+
+def _construction(path: str, step: Step | None) -> str:
+    if step is None:
+        return f"{_attribute(path)} = nn.Module()"
+    if step.operation.kind != "Parameter":
+        return f"{_attribute(path)} = {_constructor(step)}"
+    zeros = f"torch.zeros({step.operation.arguments['shape']!r})"
+    if step.operation.arguments["is_trainable"]:
+        return f"{_attribute(path)} = nn.Parameter({zeros})"
+    parent, _, name = path.rpartition(".")
+    return f'{_attribute(parent) if parent else "self"}.register_buffer("{name}", {zeros})'
 
 
 def _attribute(path: str) -> str:
@@ -97,14 +121,37 @@ def _constructor(step: Step) -> str:
     return f"{'' if kind in _OWN else 'nn.'}{kind}({arguments})"
 
 
-def _statement(step: Step) -> str:
-    inputs = ", ".join(step.inputs)
-    match step.operation.kind:
+def _statement(step: Step, first: str) -> str:
+    operation, inputs = step.operation, ", ".join(step.inputs)
+    match operation.kind:
         case "Concat":
-            return f"{step.name} = torch.cat(({inputs}), 1)"
+            return f"{step.name} = torch.cat(({inputs}), {operation.arguments['axis']})"
         case "Add":
             return f"{step.name} = torch.add({inputs})"
         case "Output":
-            return f"return {inputs}"
+            structure = operation.arguments.get("structure", (INPUT, 0))
+            return f"return {write(structure, step.inputs, '')}"
+        case "Parameter":
+            return f"{step.name} = {_attribute(step.path)}"
+        case "Call":
+            return f"{step.name} = {_called(step, f'{first}.shape[0]')}"
+        case "MultiheadAttention":
+            return f"{step.name} = {_attribute(step.path)}({inputs}, need_weights=False)[0]"
         case _:
             return f"{step.name} = {_attribute(step.path)}({inputs})"
+
+
+def _called(step: Step, batch: str) -> str:
+    """A call as people write it: `torch.permute(x, (0, 2, 3, 1))`, `x.mean((2, 3))`, `x[:, 1]`."""
+    arguments, options = step.operation.arguments["arguments"], step.operation.arguments["options"]
+    assert isinstance(arguments, tuple)
+    assert isinstance(options, tuple)
+    positional = [write(item, step.inputs, batch) for item in arguments]
+    named = [f"{item[0]}={write(item[1], step.inputs, batch)}" for item in options if isinstance(item, tuple)]
+    name = step.operation.name
+    if name == "operator.getitem":
+        return f"{positional[0]}[{positional[1]}]"
+    if name.startswith("Tensor."):
+        return f"{positional[0]}.{name.removeprefix('Tensor.')}({', '.join(positional[1:] + named)})"
+    short = f"F.{name.removeprefix(_FUNCTIONAL)}" if name.startswith(_FUNCTIONAL) else name
+    return f"{short}({', '.join(positional + named)})"

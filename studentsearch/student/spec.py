@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from studentsearch.errors import InputFileError
-from studentsearch.graph.network import Argument, Operation
+from studentsearch.graph.arguments import Argument
+from studentsearch.graph.network import Operation
 from studentsearch.runs.files import JsonValue
 
 
@@ -34,14 +35,19 @@ class Step:
 class StudentSpec:
     """The student's forward pass, steps in order, `Input` first and `Output` last."""
 
-    input_shape: tuple[int, ...]
+    input_shapes: tuple[tuple[int, ...], ...]
     steps: tuple[Step, ...]
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one image, `[C, H, W]`."""
+        return self.input_shapes[0]
 
 
 def spec_to_json(spec: StudentSpec) -> dict[str, JsonValue]:
     """The spec as JSON values; `spec_from_json` gives it back."""
     return {
-        "input_shape": list(spec.input_shape),
+        "input_shapes": [list(shape) for shape in spec.input_shapes],
         "steps": [
             {
                 "name": step.name,
@@ -69,15 +75,20 @@ def spec_from_json(value: Mapping[str, JsonValue], *, source: str) -> StudentSpe
         InputFileError: The JSON has another form.
     """
     try:
-        shape, steps = value["input_shape"], value["steps"]
-        assert isinstance(shape, list)
+        shapes, steps = value["input_shapes"], value["steps"]
+        assert isinstance(shapes, list)
         assert isinstance(steps, list)
         return StudentSpec(
-            input_shape=tuple(int(size) for size in shape if isinstance(size, int)),
+            input_shapes=tuple(_shape_from_json(shape) for shape in shapes),
             steps=tuple(_step_from_json(step) for step in steps),
         )
     except (KeyError, AssertionError, TypeError) as error:
         raise InputFileError(f"{source}: not a student's architecture ({error!r}); export the student again") from error
+
+
+def _shape_from_json(value: JsonValue) -> tuple[int, ...]:
+    assert isinstance(value, list)
+    return tuple(int(size) for size in value if isinstance(size, int))
 
 
 def _step_from_json(value: JsonValue) -> Step:

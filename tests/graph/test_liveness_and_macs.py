@@ -8,7 +8,7 @@ from torch import nn
 
 from studentsearch.graph.liveness import liveness
 from studentsearch.graph.macs import full_macs, macs_saved_by_gate
-from studentsearch.graph.rules import is_whole
+from studentsearch.graph.rules import is_grouped
 
 
 @pytest.fixture(params=SMALL_NETS, ids=lambda net: net.__name__)
@@ -23,7 +23,10 @@ def test_the_nets_are_small(case: Case) -> None:
 def test_every_channel_of_every_reader_but_those_of_the_image_has_a_gate(case: Case) -> None:
     layers = dict(case.module.named_modules())
     for site in case.sites:
-        assert layers[site.path].weight.shape[1] == site.num_gates * site.features_per_gate
+        entries = layers[site.path].weight.shape[1]
+        gate_of = np.arange(entries) if site.gate_of is None else site.gate_of
+        assert len(gate_of) == entries
+        assert set(gate_of.tolist()) == set(range(site.num_gates))
     gated = {site.path for site in case.sites}
     for path, layer in layers.items():
         if isinstance(layer, (nn.Conv2d, nn.Linear)) and path not in gated:
@@ -33,7 +36,9 @@ def test_every_channel_of_every_reader_but_those_of_the_image_has_a_gate(case: C
 
 def test_a_channel_behind_a_flatten_has_one_gate_for_all_its_positions() -> None:
     site = small_case(SMALL_NETS[-1]).site("hidden")
-    assert (site.num_gates, site.features_per_gate) == (6, 9)
+    assert site.num_gates == 6
+    assert site.gate_of is not None
+    assert site.gate_of.tolist() == [channel for channel in range(6) for _ in range(9)]
 
 
 def test_closing_a_gate_never_raises_the_count(case: Case) -> None:
@@ -63,7 +68,8 @@ def test_liveness_is_idempotent(case: Case) -> None:
         alive = case.alive(is_open)
         fallen = np.zeros(case.num_gates, dtype=np.bool_)
         for site in case.sites:
-            fallen[site.span] = alive.reads[site.node].reshape(site.num_gates, site.features_per_gate).any(axis=1)
+            gate_of = np.arange(site.num_gates) if site.gate_of is None else site.gate_of
+            np.logical_or.at(fallen, site.start + gate_of, alive.reads[site.node])
         again = case.alive(fallen)
         assert all(np.array_equal(a, b) for a, b in zip(alive.needed, again.needed, strict=True))
         assert all(np.array_equal(alive.reads[node], again.reads[node]) for node in alive.reads)
@@ -98,12 +104,13 @@ def test_what_a_gate_saves_by_hand() -> None:
     assert saved[case.site("head").start] == 5 + 4
 
 
-def test_a_grouped_convolution_lives_whole() -> None:
+def test_groups_of_a_convolution_live_and_fall_whole() -> None:
     case = small_case(SMALL_NETS[4])
-    (grouped,) = [node for node in case.network.nodes if node.operation.kind == "Conv2d" and is_whole(node)][-1:]
+    (grouped,) = [node for node in case.network.nodes if is_grouped(node)][-1:]
     is_open = case.all_open
     is_open[case.site("layers.11").start] = False
-    assert case.alive(is_open).needed[grouped.index].all()
+    assert case.site("layers.11").num_gates == 2  # one for each group of two channels
+    assert case.alive(is_open).needed[grouped.index].tolist() == [False, False, True, True]
     assert not case.alive(case.closed("layers.11")).needed[grouped.index].any()
 
 

@@ -27,24 +27,6 @@ class Around(nn.Module):
         return self.function(x if self.layer is None else self.layer(x))
 
 
-class Twice(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.shared = nn.Conv2d(3, 3, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.shared(self.shared(x).relu())
-
-
-class OwnParameter(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.scale = nn.Parameter(torch.ones(3, 1, 1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.scale
-
-
 @pytest.mark.parametrize("net", SMALL_NETS, ids=lambda net: net.__name__)
 def test_shapes_are_those_of_a_forward_pass(net: type[nn.Module]) -> None:
     module = net().eval()
@@ -57,10 +39,15 @@ def test_shapes_are_those_of_a_forward_pass(net: type[nn.Module]) -> None:
     assert all(source < node.index for node in network.nodes for source in node.inputs)
 
 
-def test_one_operation_written_three_ways_is_one_kind() -> None:
-    shape = (3, 8, 8)
-    ways = (Around(F.relu), Around(lambda x: x.relu()), Around(lambda x: x, nn.ReLU()))
-    assert {trace(way, shape).nodes[2].operation.kind for way in ways} == {"ReLU"}
+def test_one_sum_written_five_ways_is_one_kind() -> None:
+    ways = (
+        lambda x: x + x,
+        lambda x: x.add(x),
+        lambda x: x.add_(x),
+        lambda x: torch.add(x, x),
+        lambda x: F.relu(x) + x,
+    )
+    assert {trace(Around(way), (3, 8, 8)).nodes[-2].operation.kind for way in ways} == {"Add"}
 
 
 def test_users_are_the_nodes_that_read() -> None:
@@ -72,35 +59,21 @@ def test_users_are_the_nodes_that_read() -> None:
 
 
 def test_an_unknown_layer_is_named_with_its_path() -> None:
-    with pytest.raises(UnsupportedGraphError, match=r"^layer: layers of class InstanceNorm2d have no rule; known are"):
-        trace(Around(lambda x: x, nn.InstanceNorm2d(4)), (3, 8, 8))
+    with pytest.raises(UnsupportedGraphError, match=r"^layer.1: the operation Fold has no rule .* --skip"):
+        trace(Around(lambda x: x.flatten(2), nn.Sequential(nn.Flatten(2), nn.Fold((6, 6), 1))), (3, 8, 8))
 
 
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (lambda x: x.mean((2, 3)), "mean: the operation mean has no rule; write it as a layer of torch.nn"),
-        (lambda x: torch.cat([x, x], 2), "concatenation along axis 2; only channels"),
-        (lambda x: x + 1, "adding a constant; only sums of two tensors are followed"),
-        (lambda x: x if x.sum() > 0 else x.relu(), "Around: torch.fx cannot follow it .* control flow"),
-        (lambda x: x.relu() if len(x) else x, "Around: torch.fx cannot follow it"),
-        (lambda x: (x, x.relu()), r"output: not one tensor \[B, features\]"),
+        (lambda x: torch.cumsum(x, 1), r"^cumsum: the operation torch.cumsum has no rule .* --skip \"cumsum\""),
+        (lambda x: x if x.sum() > 0 else x.relu(), r"test_trace\.py:\d+.*control flow"),
     ],
-    ids=["operation", "axis", "constant", "control flow", "len", "two results"],
+    ids=["operation", "control flow"],
 )
 def test_what_no_rule_follows_is_refused(function: Callable[[Tensor], object], message: str) -> None:
     with pytest.raises(UnsupportedGraphError, match=message):
         trace(Around(function), (3, 8, 8))
-
-
-def test_weights_called_twice_are_refused() -> None:
-    with pytest.raises(UnsupportedGraphError, match=r"^shared: called twice \(shared and shared_1\)"):
-        trace(Twice(), (3, 8, 8))
-
-
-def test_a_parameter_outside_a_layer_is_refused() -> None:
-    with pytest.raises(UnsupportedGraphError, match=r"^scale: a parameter outside a layer has no rule"):
-        trace(OwnParameter(), (3, 8, 8))
 
 
 def test_images_that_the_network_cannot_take_are_named() -> None:
@@ -124,7 +97,7 @@ def test_channels_come_from_their_producers() -> None:
         (SMALL_NETS[1], {"stem", "conv1", "conv2"}),
         (SMALL_NETS[2], {"stem", "conv1", "conv2"}),
         (SMALL_NETS[3], {"stem"}),
-        (SMALL_NETS[4], {"layers.0", "layers.8"}),
+        (SMALL_NETS[4], {"layers.0"}),
         (SMALL_NETS[5], {"hidden"}),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else "",

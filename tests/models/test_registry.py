@@ -5,16 +5,26 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from studentsearch.errors import UsageError
-from studentsearch.models.registry import build_model, canonical_name, model_names
+from studentsearch.models.library import Sizes
+from studentsearch.models.registry import build_model, canonical_name, model_names, usual_sizes
 
 
 @pytest.mark.parametrize("name", model_names())
-def test_every_listed_name_builds(name: str) -> None:
-    network = build_model(name, num_classes=5, in_channels=1)
-    assert network.get_submodule("classifier").out_features == 5
-    assert network.get_submodule("features.conv0").in_channels == 1
+def test_every_listed_name_builds_for_any_classes_and_channels(name: str) -> None:
+    with torch.device("meta"):
+        network = build_model(name, num_classes=5, in_channels=1)
+        first = next(module for module in network.modules() if isinstance(module, nn.Conv2d))
+        assert first.in_channels == 1
+        assert network.eval()(torch.zeros(2, 1, 32, 32)).shape == (2, 5)
+
+
+def test_usual_sizes() -> None:
+    assert usual_sizes("resnet20") == Sizes(num_classes=10, in_channels=3, image_size=32)
+    assert usual_sizes("densenet_digits") == Sizes(num_classes=10, in_channels=1, image_size=8)
+    assert usual_sizes("torchvision:vgg11") == Sizes(num_classes=1000, in_channels=3, image_size=224)
 
 
 def test_short_name_is_the_full_one() -> None:
@@ -34,6 +44,13 @@ def test_unknown_name_shows_the_nearest_and_the_list() -> None:
     assert "\n" not in str(caught.value)
     with pytest.raises(UsageError, match=r"expected one such as densenet"):
         build_model("xyz", num_classes=10)
+
+
+def test_names_of_other_families_and_libraries_are_near() -> None:
+    with pytest.raises(UsageError, match=r'unknown model "resnet18"; nearest: resnet18_cifar, torchvision:resnet18, '):
+        build_model("resnet18", num_classes=10)
+    with pytest.raises(UsageError, match=r"nearest: torchvision:efficientnet_b0; "):
+        build_model("efficientnet_b0", num_classes=10)
 
 
 @pytest.mark.parametrize("name", ["densenet99_12", "densenet100_0"])

@@ -1,7 +1,10 @@
 """Run folders written by hand, so that every figure of a report can be checked."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
+
+import made_nets
 
 Json = dict[str, object]
 FACTS: Json = {
@@ -72,6 +75,20 @@ def write_student(folder: Path, *, layers: int = 16) -> None:
     student = {"macs": 89_912_345, "paper": 93_100_000, "thop": 96_000_000, "flops": 179_824_690, "parameters": 401_234}
     folder.mkdir(parents=True)
     config = {"schema": 1, "counts": student, "teacher_counts": teacher, "blocks": blocks}
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+def write_cut(folder: Path, net: str) -> None:
+    """A student folder of one of the networks of `made_nets`."""
+    blocks = made_nets.NETS[net]
+    before = sum(layer.macs_before for block in blocks for layer in block.readers)
+    after = sum(layer.macs_after for block in blocks for layer in block.readers)
+    teacher, student = (
+        {"macs": macs, "paper": macs, "thop": macs, "flops": 2 * macs, "parameters": macs // 64}
+        for macs in (before, after)
+    )
+    folder.mkdir(parents=True)
+    config = {"schema": 1, "counts": student, "teacher_counts": teacher, "blocks": [asdict(block) for block in blocks]}
     (folder / "config.json").write_text(json.dumps(config))
 
 

@@ -4,7 +4,8 @@ import made_runs
 import pandas as pd
 import pytest
 
-from studentsearch.report.facts import BlockFacts, ReaderFacts, SourceFacts, drop_ratio, read_student
+from studentsearch.report.block_facts import BlockFacts, ReaderFacts, SourceFacts, drop_ratio
+from studentsearch.report.facts import read_student
 from studentsearch.report.frames import blocks_frame, course_frame, write_csv
 from studentsearch.report.triangle import dense_triangles, level
 from studentsearch.report.words import fact_words, percent_words, value_words
@@ -70,7 +71,7 @@ def test_drop_ratio_of_nothing_is_zero() -> None:
 def test_csv_files_hold_every_student(tmp_path: Path) -> None:
     made_runs.write_search(tmp_path / "run")
     files = write_csv(tmp_path / "run")
-    assert {file.name for file in files} == {"students.csv", "blocks.csv", "readers.csv", "connections.csv"}
+    assert {file.name for file in files} == {"students.csv", "blocks.csv", "readers.csv", "connections.csv", "sums.csv"}
     blocks = pd.read_csv(tmp_path / "run" / "report" / "blocks.csv")
     assert list(blocks.columns[:2]) == ["student", "block"]
     assert set(blocks["student"]) == {"200M", "150M", "90M"}

@@ -2,6 +2,7 @@ import io
 import os
 from pathlib import Path
 
+import made_nets
 import made_runs
 import pytest
 from rich.console import Console
@@ -20,6 +21,8 @@ def made(root: Path, kind: str) -> Path:
         made_runs.write_search(Path("run"))
     elif kind == "student":
         made_runs.write_student(Path("run"))
+    elif kind in made_nets.NETS:
+        made_runs.write_cut(Path("run"), kind)
     else:
         made_runs.write_training(Path("run"), kind)
     return Path("run")
@@ -38,7 +41,7 @@ def _keep_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("width", [80, 120])
-@pytest.mark.parametrize("kind", ["search", "distill", "teach", "student"])
+@pytest.mark.parametrize("kind", ["search", "distill", "teach", "student", "resnet", "mobilenet"])
 def test_text_is_golden(tmp_path: Path, kind: str, width: int) -> None:
     text = rendered(made(tmp_path, kind), width=width)
     golden = GOLDEN / f"{kind}_{width}.txt"

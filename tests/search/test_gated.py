@@ -12,7 +12,7 @@ def _on_activations(case: Case, gates: Tensor) -> list[torch.utils.hooks.Removab
     layers = dict(case.module.named_modules())
     handles = []
     for site in case.sites:
-        gate = torch.repeat_interleave(gates[site.span], site.features_per_gate)
+        gate = gates[site.span] if site.gate_of is None else gates[site.span][torch.from_numpy(site.gate_of)]
 
         def scaled(_: nn.Module, inputs: tuple[Tensor], gate: Tensor = gate) -> Tensor:
             return inputs[0] * gate.view(1, -1, *([1] * (inputs[0].dim() - 2)))
@@ -92,7 +92,8 @@ def test_a_gate_of_zero_is_a_channel_of_zeros(case: Case) -> None:
     site = case.sites[-1]
     gates[site.start] = 0
     state = case.folded(gates)
-    assert not state[site.weight_name][:, : site.features_per_gate].any()
+    closed = 1 if site.gate_of is None else int((site.gate_of == 0).sum())
+    assert not state[site.weight_name][:, :closed].any()
     with torch.no_grad():
         found = gated_forward(case.module, case.sites, gates, case.images)
     np.testing.assert_array_equal(found.numpy(), case.logits(state).numpy())

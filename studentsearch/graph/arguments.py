@@ -1,0 +1,216 @@
+"""Calls of torch written down as plain values: a function's public name and its arguments, tensors as places.
+
+An argument is a number, a string, None or a tuple; what JSON lacks is a tuple whose first entry is one of the marks
+below. Lists become tuples, which torch takes as well.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, fx
+
+from studentsearch.errors import UnsupportedGraphError
+
+Argument: TypeAlias = "bool | int | float | str | tuple[Argument, ...] | None"
+
+INPUT = "$input"  # ("$input", i): the i-th tensor that the call reads
+BATCH = "$batch"  # ("$batch", k): k times the batch size
+_SLICE = "$slice"
+_DICT = "$dict"  # ("$dict", (key, value), ...)
+_ELLIPSIS = "$ellipsis"
+_DTYPE = "$dtype"
+_INFINITY = "$infinity"  # ("$infinity", sign)
+
+_SPELLED: dict[object, str] = {
+    operator.add: "torch.add",
+    operator.sub: "torch.sub",
+    operator.mul: "torch.mul",
+    operator.truediv: "torch.div",
+    operator.pow: "torch.pow",
+    operator.neg: "torch.neg",
+    operator.matmul: "torch.matmul",
+    operator.getitem: "operator.getitem",
+    torch.concat: "torch.cat",
+    torch.concatenate: "torch.cat",
+}
+_METHODS = {
+    "add": "torch.add",
+    "sub": "torch.sub",
+    "mul": "torch.mul",
+    "div": "torch.div",
+    "multiply": "torch.mul",
+    "__add__": "torch.add",
+    "__mul__": "torch.mul",
+    "view": "torch.reshape",
+    "reshape": "torch.reshape",
+    "contiguous": "Tensor.contiguous",
+}
+_HOMES = (("torch.nn.functional", F), ("torch", torch), ("torch.special", torch.special), ("torch.fft", torch.fft))
+
+
+def function_name(target: object) -> str | None:
+    """The public name under which a function of torch is found again, None for a function that is not torch's.
+
+    Args:
+        target: A function, or the name of a method of Tensor.
+
+    Returns:
+        `torch.add`, `torch.nn.functional.relu`, `Tensor.mean`, ... One operation has one name: `x.add(y)`, `x + y` and
+        `torch.add(x, y)` are all `torch.add`.
+    """
+    if isinstance(target, str):
+        if target in _METHODS:
+            return _METHODS[target]
+        if hasattr(torch, target) and callable(getattr(torch, target)):
+            return f"torch.{target}"
+        return f"Tensor.{target}" if hasattr(Tensor, target) else None
+    try:
+        if target in _SPELLED:
+            return _SPELLED[target]
+    except TypeError:  # an unhashable callable is not one of torch's functions
+        return None
+    name = getattr(target, "__name__", "")
+    for home, module in _HOMES:
+        if getattr(module, name, None) is target:
+            plain = f"torch.{name}"
+            return plain if home.endswith("functional") and getattr(torch, name, None) is target else f"{home}.{name}"
+    return None
+
+
+def resolve(name: str) -> Callable[..., object]:
+    """The function of a public name.
+
+    Args:
+        name: What `function_name` gave.
+
+    Returns:
+        A function of torch; a method takes its tensor first.
+
+    Raises:
+        UnsupportedGraphError: No such function in this version of torch.
+    """
+    home, _, last = name.rpartition(".")
+    if name == "operator.getitem":
+        return operator.getitem
+    found: object = getattr(Tensor, last, None) if home == "Tensor" else getattr(dict(_HOMES).get(home), last, None)
+    if not callable(found):
+        raise UnsupportedGraphError(
+            f"{name}: torch {torch.__version__} has no such function; use the version that wrote it"
+        )
+    return found
+
+
+def encode(value: object, place_of: Callable[[fx.Node], int], batch: int) -> Argument:
+    """An argument of a recorded call as plain values.
+
+    Args:
+        value: What torch.fx recorded.
+        place_of: The place of a node among the tensors that the call reads.
+        batch: The batch size of the recording; integers that it divides come from it.
+
+    Returns:
+        The argument.
+
+    Raises:
+        UnsupportedGraphError: A value that cannot be written down.
+    """
+    match value:
+        case fx.Node():
+            return (INPUT, place_of(value))
+        case bool() | str() | None:
+            return value
+        case int():
+            return (BATCH, value // batch) if value and value % batch == 0 else value
+        case float():
+            return (_INFINITY, int(math.copysign(1, value))) if math.isinf(value) else value
+        case tuple() | list():
+            return tuple(encode(item, place_of, batch) for item in value)
+        case Mapping() if all(isinstance(key, str) for key in value):
+            return (_DICT, *((key, encode(item, place_of, batch)) for key, item in value.items()))
+        case slice():
+            return (_SLICE, *(encode(part, place_of, batch) for part in (value.start, value.stop, value.step)))
+        case _ if value is Ellipsis:
+            return (_ELLIPSIS,)
+        case torch.dtype():
+            return (_DTYPE, str(value).removeprefix("torch."))
+        case torch.device():
+            return None
+        case _:
+            raise UnsupportedGraphError(
+                f"an argument of type {type(value).__name__}; numbers, strings and tuples can be written down; "
+                "compute it from these, or leave the part whole with --skip"
+            )
+
+
+def decode(argument: Argument, inputs: Sequence[object], batch: object) -> object:
+    """The argument as torch takes it.
+
+    Args:
+        argument: What `encode` gave.
+        inputs: The tensors that the call reads, or whatever stands for them.
+        batch: The batch size, a number or whatever stands for it.
+
+    Returns:
+        The argument.
+    """
+    if not isinstance(argument, tuple):
+        return argument
+    match argument:
+        case ("$input", int(place)):
+            return inputs[place]
+        case ("$batch", 1):
+            return batch
+        case ("$batch", int(times)):
+            return batch * times  # type: ignore[operator]  # a number or a node of torch.fx, both can be multiplied
+        case ("$slice", start, stop, step):
+            return slice(*(decode(part, inputs, batch) for part in (start, stop, step)))
+        case ("$ellipsis",):
+            return Ellipsis
+        case ("$dtype", str(name)):
+            return getattr(torch, name)
+        case ("$dict", *items):
+            return {str(item[0]): decode(item[1], inputs, batch) for item in items if isinstance(item, tuple)}
+        case ("$infinity", int(sign)):
+            return math.copysign(math.inf, sign)
+        case _:
+            return tuple(decode(item, inputs, batch) for item in argument)
+
+
+def write(argument: Argument, inputs: Sequence[str], batch: str) -> str:
+    """The argument as Python source.
+
+    Args:
+        argument: What `encode` gave.
+        inputs: Names of the tensors that the call reads.
+        batch: An expression for the batch size.
+
+    Returns:
+        An expression that needs `torch` alone.
+    """
+    if not isinstance(argument, tuple):
+        return repr(argument)
+    match argument:
+        case ("$input", int(place)):
+            return inputs[place]
+        case ("$batch", int(times)):
+            return batch if times == 1 else f"{times} * {batch}"
+        case ("$slice", start, stop, step):
+            return f"slice({', '.join(write(part, inputs, batch) for part in (start, stop, step))})"
+        case ("$ellipsis",):
+            return "..."
+        case ("$dtype", str(name)):
+            return f"torch.{name}"
+        case ("$dict", *items):
+            pairs = (item for item in items if isinstance(item, tuple))
+            return f"{{{', '.join(f'{item[0]!r}: {write(item[1], inputs, batch)}' for item in pairs)}}}"
+        case ("$infinity", int(sign)):
+            return 'float("inf")' if sign > 0 else 'float("-inf")'
+        case _:
+            entries = ", ".join(write(item, inputs, batch) for item in argument)
+            return f"({entries},)" if len(argument) == 1 else f"({entries})"

@@ -1,0 +1,47 @@
+"""Where in the user's code a call or an error stands, as `net.py:17`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from types import CodeType, FrameType
+
+import torch
+
+_NOT_THE_USERS = (str(Path(torch.__file__).parent) + os.sep, str(Path(__file__).parent) + os.sep, "<")
+
+
+def calling_line(outermost: CodeType) -> str:
+    """The user's line that runs.
+
+    Args:
+        outermost: The function that called the user's code; no frame outside it is looked at.
+
+    Returns:
+        The innermost line that is neither torch's nor ours; empty if there is none.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code is not outermost:
+        if _is_users(frame):
+            return _line(frame, frame.f_lineno)
+        frame = frame.f_back
+    return ""
+
+
+def error_line(error: Exception) -> str:
+    """The innermost line of the user's through which `error` came; empty if there is none."""
+    line, entry = "", error.__traceback__
+    while entry is not None:
+        if _is_users(entry.tb_frame):
+            line = _line(entry.tb_frame, entry.tb_lineno)
+        entry = entry.tb_next
+    return line
+
+
+def _is_users(frame: FrameType) -> bool:
+    return not frame.f_code.co_filename.startswith(_NOT_THE_USERS)
+
+
+def _line(frame: FrameType, number: int) -> str:
+    return f"{Path(frame.f_code.co_filename).name}:{number}"

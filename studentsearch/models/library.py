@@ -1,0 +1,67 @@
+"""What this package asks of a library of networks: names, networks, weights, and the inputs that those expect."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from torch import nn
+
+DEFAULT_WEIGHTS = "DEFAULT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """What a network must fit.
+
+    Attributes:
+        num_classes: Logits, >= 1.
+        in_channels: Channels of the picture, >= 1.
+        image_size: Shorter side of the picture in pixels, >= 1.
+    """
+
+    num_classes: int
+    in_channels: int
+    image_size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelStatistics:
+    """Mean and deviation of pixels in 0 to 1, per channel, by which weights expect their input normalised."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+class Library(Protocol):
+    """Networks that another package builds by name; names come without the library's prefix."""
+
+    def names(self) -> tuple[str, ...]:
+        """Every name, sorted."""
+
+    def build(self, name: str, sizes: Sizes) -> nn.Module:
+        """A network with fresh weights.
+
+        Args:
+            name: One of `names()`.
+            sizes: What it must fit.
+        """
+
+    def usual_sizes(self, name: str) -> Sizes:
+        """What the network was published for."""
+
+    def statistics(self, name: str, weights: str) -> ChannelStatistics:
+        """How inputs of published weights are normalised.
+
+        Args:
+            name: One of `names()`.
+            weights: A name of weights, or `DEFAULT_WEIGHTS`.
+        """
+
+    def weights_file(self, name: str, weights: str, *, download: bool) -> Path:
+        """The file of published weights, in the library's own cache.
+
+        Args:
+            name: One of `names()`.
+            weights: A name of weights, or `DEFAULT_WEIGHTS`.
+            download: Whether the network may be used.
+        """

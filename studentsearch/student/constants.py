@@ -1,0 +1,221 @@
+"""What becomes of a layer that lost all its inputs: its numbers are folded through what follows, exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from studentsearch.graph.arguments import decode, resolve
+from studentsearch.graph.describe import layer_class
+from studentsearch.graph.links import Indices
+from studentsearch.graph.movement import MOVEMENTS, numbers, run
+from studentsearch.graph.network import Argument, Network, Node
+from studentsearch.graph.rules import COMPARISONS, CONVOLUTIONS, DROPOUTS, ELEMENTWISE, NORMS, POOLS, TRANSPOSED, elementwise, rule_of
+from studentsearch.student.shrink import shrunk_operation, shrunk_state
+
+_WIDER_THAN_PICTURES = 2**20
+_KEEPING = frozenset({"torch.mean", "torch.amax", "torch.amin", "torch.nn.functional.interpolate", "Upsample"})
+
+
+def folded_value(
+    node: Node,
+    kept: Indices,
+    takes: tuple[Indices, ...],
+    values: tuple[Tensor | None, ...],
+    state: Mapping[str, Tensor],
+) -> Tensor | None:
+    """The numbers of a node all of whose inputs are constants, one a channel.
+
+    Args:
+        node: Any node but an input or an output.
+        kept: Its channels that are needed.
+        takes: For every input the channels (of a reader: entries) that it takes.
+        values: For every input the numbers of these channels, None where it takes none.
+        state: Tensors of the network by name.
+
+    Returns:
+        `[len(kept)]`, or None for what must be computed: layers that cost multiply-accumulates, which are counted, and
+        whatever treats the border of a picture unlike its middle.
+    """
+    name = node.operation.name
+    if name in COMPARISONS:
+        return None
+    first = next(value for value in values if value is not None)
+    if node.operation.kind in {"Concat", "Select"} or name in MOVEMENTS or node.operation.kind == "Flatten":
+        return _moved(node, kept, takes, values)
+    if name in _KEEPING or name in DROPOUTS or _keeps_constants(node):
+        return first if len(first) == len(kept) else None
+    if node.operation.kind in NORMS or node.operation.kind == "PReLU":
+        return _computed(node, kept, takes, (first.view(1, -1, *([1] * (len(node.shape) - 1))),), state)
+    if not node.whole and (node.operation.kind in ELEMENTWISE or rule_of(node.operation) is elementwise):
+        if any(value is None or len(value) not in {1, len(kept)} for value in values):
+            return None
+        given = [value for value in values if value is not None]
+        return _computed(node, kept, takes, tuple(value.view(1, -1) for value in given), state)
+    return None
+
+
+def _moved(node: Node, kept: Indices, takes: tuple[Indices, ...], values: tuple[Tensor | None, ...]) -> Tensor | None:
+    if any(link.sources is not None and link.sources.shape[1] > 1 for link in node.links):
+        return None
+    first = next(value for value in values if value is not None)
+    result = torch.zeros(node.num_channels, dtype=first.dtype)
+    for link, channels, value in zip(node.links, takes, values, strict=True):
+        if value is None:
+            continue
+        given = torch.zeros(link.num_inputs, dtype=first.dtype)
+        given[torch.from_numpy(channels)] = value
+        sources = torch.arange(link.num_inputs) if link.sources is None else torch.from_numpy(link.sources[:, 0].copy())
+        result = torch.where(sources >= 0, given[sources.clamp(min=0)], result)
+    return result[torch.from_numpy(kept)]
+
+
+def _keeps_constants(node: Node) -> bool:
+    """Whether a pooling gives back a constant, borders included."""
+    kind, arguments = node.operation.kind, node.operation.arguments
+    if kind not in POOLS or kind.startswith("LP"):
+        return False
+    if not kind.startswith("Avg"):
+        return True
+    padding = arguments["padding"]
+    is_padded = any(padding) if isinstance(padding, tuple) else bool(padding)
+    return not arguments["ceil_mode"] and not (is_padded and arguments["count_include_pad"])
+
+
+def _computed(
+    node: Node, kept: Indices, takes: tuple[Indices, ...], inputs: tuple[Tensor, ...], state: Mapping[str, Tensor]
+) -> Tensor:
+    """The operation run on one position, in double precision."""
+    operation = shrunk_operation(node, kept, takes[0])
+    dtype = inputs[0].dtype
+    doubled = [item.double() for item in inputs]
+    if operation.kind == "Add":
+        return torch.add(*doubled).flatten().expand(len(kept)).to(dtype)
+    layer = layer_class(operation.kind)
+    if layer is not None:
+        module = layer(**operation.arguments).double().eval()
+        own = shrunk_state(node, kept, takes[0], state)
+        module.load_state_dict({name.rpartition(".")[2]: tensor for name, tensor in own.items()})
+        with torch.no_grad():
+            return torch.as_tensor(module(*doubled)).flatten().to(dtype)
+    arguments, options = operation.arguments["arguments"], operation.arguments["options"]
+    assert isinstance(options, tuple)
+    positional = decode(arguments, doubled, 1)
+    assert isinstance(positional, tuple)
+    named = {str(item[0]): decode(item[1], doubled, 1) for item in options if isinstance(item, tuple)}
+    result = resolve(operation.name)(*positional, **named)
+    return torch.as_tensor(result).flatten().expand(len(kept)).to(dtype)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """Where a constant has its size from.
+
+    Attributes:
+        anchor: Index of a node that the student computes.
+        windows: What makes the constant's positions of the anchor's, one entry a layer passed (see `layers.Constant`).
+        sizes: The positions themselves where no windows tell them; they hold for pictures of the traced size.
+    """
+
+    anchor: int
+    windows: tuple[Argument, ...] = ()
+    sizes: tuple[int, ...] = ()
+
+
+def constant_size(network: Network, node: Node, computed: frozenset[int]) -> Size:
+    """The nearest tensor before a node that is computed, and how the node's size follows from its size.
+
+    Args:
+        network: The network of `node`.
+        node: A node that is a constant.
+        computed: Indices of the nodes that the student computes.
+
+    Returns:
+        That tensor and the way from its size; a fixed size and the image where a layer on the way tells none.
+    """
+    windows: list[Argument] = []
+    source = node
+    while source.index not in computed:
+        passed = _windows(network, source) if len(node.shape) > 1 else []
+        if passed is None or not source.inputs:
+            return Size(anchor=0, sizes=positions(node))
+        windows[:0] = passed
+        source = _of_the_size(network, source, computed)
+    return Size(anchor=source.index, windows=tuple(windows))
+
+
+def positions(node: Node) -> tuple[int, ...]:
+    """The sizes of a node's axes but that of channels."""
+    return (*node.shape[: node.axis], *node.shape[node.axis + 1 :])
+
+
+def _of_the_size(network: Network, node: Node, computed: frozenset[int]) -> Node:
+    """The input that a node has its size from: of several one that is not repeated, best one that is computed."""
+    inputs = [network.nodes[index] for index in node.inputs]
+    same_size = [item for item in inputs if positions(item) == positions(node) and item.operation.kind != "Parameter"]
+    choices = same_size or inputs
+    return next((item for item in choices if item.index in computed), choices[0])
+
+
+def _windows(network: Network, node: Node) -> list[Argument] | None:
+    """The windows of one node, None where its positions do not follow from those of an input by windows."""
+    arguments, name = node.operation.arguments, node.operation.name
+    if node.operation.kind == "Constant":
+        given = arguments["windows"]
+        return list(given) if isinstance(given, tuple) and not arguments["sizes"] else None
+    if node.operation.kind.startswith("Adaptive"):
+        return [_window_to(positions(node))]
+    if node.operation.kind in CONVOLUTIONS | TRANSPOSED | POOLS and arguments.get("padding") != "same":
+        return [_window(node)]
+    before = [positions(network.nodes[index]) for index in node.inputs]
+    if name in MOVEMENTS and not _keeps_order(node, network.nodes[node.inputs[0]]):
+        return None
+    if positions(node) in before:
+        return []
+    if "Pad" in node.operation.kind or name.endswith(".pad"):
+        cut_off = [old - new for old, new in zip(before[0], positions(node), strict=True)]
+        ones = (1,) * len(cut_off)
+        return [(*ones, *ones, *cut_off, *ones, 2)]
+    return None
+
+
+def _window(node: Node) -> Argument:
+    arguments, axes = node.operation.arguments, len(positions(node))
+    padding = arguments.get("padding", 0)
+    kernels, strides, paddings, dilations = (
+        _per_axis(value, axes)
+        for value in (
+            arguments["kernel_size"],
+            arguments["stride"],
+            0 if padding == "valid" else padding,
+            arguments.get("dilation", 1),
+        )
+    )
+    rounding = int(arguments.get("ceil_mode") is True)
+    if node.operation.kind in TRANSPOSED:
+        added = node.operation.integers("output_padding")
+        rounding, paddings = 2, tuple(2 * one - more for one, more in zip(paddings, added, strict=True))
+    return (*kernels, *strides, *paddings, *dilations, rounding)
+
+
+def _keeps_order(node: Node, source: Node) -> bool:
+    """Whether a movement leaves all positions where they are; the shape tells nothing of an exchange of equal sizes."""
+    after = run(node.operation, numbers(source.shape))[0].movedim(node.axis, 0).flatten(1)[0]
+    before = numbers(source.shape)[0].movedim(source.axis, 0).flatten(1)[0]
+    return torch.equal(after - after[0], before)
+
+
+def _per_axis(value: Argument, axes: int) -> tuple[int, ...]:
+    values = value if isinstance(value, tuple) else (value,) * axes
+    return tuple(item for item in values if isinstance(item, int))
+
+
+def _window_to(size: tuple[int, ...]) -> Argument:
+    """A window that makes `size` of a picture of any size: kernel 1, a stride wider than pictures, padding to match."""
+    axes = len(size)
+    strides = (_WIDER_THAN_PICTURES,) * axes
+    paddings = tuple((length - 1) * _WIDER_THAN_PICTURES // 2 for length in size)
+    return (*((1,) * axes), *strides, *paddings, *((1,) * axes), 0)

@@ -1,0 +1,51 @@
+"""Every net of a library through trace, cut, count, training, reload and export.
+
+    python tests/benchmarks/zoo torchvision --out docs/zoo_torchvision.md
+
+Each net runs in a process of its own, and its row is kept as soon as it is known; what is known is not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+from apart import examine_apart
+from catalogue import entries
+from document import document
+from rows import Outcome, read_outcomes, write_outcomes
+
+from studentsearch.runs.files import write_text
+
+
+def main() -> None:
+    """Parse, run what is not known, write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("suite", choices=("torchvision", "timm"))
+    parser.add_argument("--out", type=Path, help="the page, Markdown")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="these nets, again where they are known")
+    parser.add_argument("--state", type=Path, help="the rows, JSON (default: build/zoo_SUITE.json)")
+    parser.add_argument("--limit", type=int, default=3600, help="seconds for one net")
+    options = parser.parse_args()
+    known = {entry.name: entry for entry in entries(options.suite)}
+    unknown = [name for name in options.only or () if name not in known]
+    if unknown:
+        parser.error(f"{', '.join(unknown)}: not in this suite; expected names of tests/benchmarks/zoo/catalogue.py")
+    state = options.state or Path("build") / f"zoo_{options.suite}.json"
+    rows = read_outcomes(state)
+    for name in options.only or [name for name in known if name not in rows]:
+        start = time.perf_counter()
+        rows[name] = examine_apart(known[name], limit=options.limit)
+        write_outcomes(state, rows)
+        print(f"{name:32} {rows[name].status} {time.perf_counter() - start:.0f} s {_words(rows[name])}", flush=True)
+    if options.out:
+        write_text(options.out, document(options.suite, [rows[name] for name in known if name in rows]))
+
+
+def _words(row: Outcome) -> str:
+    return row.refused or "; ".join(row.problems) or "; ".join(row.notes)
+
+
+if __name__ == "__main__":
+    main()

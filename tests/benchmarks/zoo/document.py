@@ -1,0 +1,102 @@
+"""The outcomes as a page of docs."""
+
+from __future__ import annotations
+
+import platform
+from collections import Counter
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from rows import Outcome
+
+_LIBRARIES = ("torch", "torchvision", "timm", "thop", "onnxruntime")
+_HEAD = """# Every net of {suite}
+
+    python tests/benchmarks/zoo {suite} --out docs/zoo_{suite}.md
+
+{totals}
+
+{versions}; one thread of {processor}.
+
+Weights are random (a seed), with scales, biases and statistics that no branch is silent with. 10, 50 and 90 % of the
+gates are closed at random, the others scale by 0.5 to 1.5; the weights are folded and the student is cut out.
+
+- **px**: sizes of the pictures. The student is made once, for the first, and compared at both.
+- **whole**: layers without gates of their own, or that are never cut (first convolution, depthwise, attention, ...).
+- **trace s**: CPU seconds from the module to its plain layers, compared with it.
+- **cut s**: CPU seconds from gates to the student's module, the longest of three.
+- **difference**: exported against gated logits, relative to the largest, the worst of three cuts and both sizes;
+  float64 behind a slash. The gated net is the library's own module with gated weights; *plain* marks where it is our
+  plain layers, because the library computes a weight before it uses it, or nothing reads some of its filters.
+- **counter**: it gives our multiply-accumulates, as integers, at all three cuts: thop, or half of torch's
+  FlopCounterMode where thop cannot count.
+- **train**: one step of SGD. **reload**: a fresh process gives the same bits, by `studentsearch.load` and by `build()`
+  of model.py. **onnx**: onnxruntime's logits against the student's, relative to the largest. These three at 50 %.
+
+| net | px | gates | whole | trace s | cut s | difference | counter | train | reload | onnx | note |
+|---|---|---|---|---|---|---|---|---|---|---|---|
+"""
+
+
+def document(suite: str, outcomes: Sequence[Outcome]) -> str:
+    """The page of a suite.
+
+    Args:
+        suite: Its library.
+        outcomes: Its rows, in order.
+
+    Returns:
+        Markdown.
+    """
+    head = _HEAD.format(suite=suite, totals=_totals(outcomes), versions=_versions(suite), processor=_processor())
+    return head + "".join(f"{_row(outcome)}\n" for outcome in outcomes)
+
+
+def _totals(outcomes: Sequence[Outcome]) -> str:
+    counts = Counter(outcome.status for outcome in outcomes)
+    words = ", ".join(f"{counts[status]} {status}" for status in ("passed", "refused", "failed"))
+    return f"{len(outcomes)} nets: {words}."
+
+
+def _versions(suite: str) -> str:
+    names = [name for name in _LIBRARIES if name != "timm" or suite == "timm"]
+    return ", ".join((f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in names)))
+
+
+def _processor() -> str:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return next(iter(names), "") or platform.machine()
+
+
+def _row(outcome: Outcome) -> str:
+    sizes = ", ".join(str(size) for size in outcome.sizes)
+    if outcome.refused:
+        cells = [outcome.name, sizes, *[""] * 9, f"refused: {outcome.refused}"]
+    else:
+        exact = "" if outcome.exact_difference is None else f" / {outcome.exact_difference:.0e}"
+        cells = [
+            outcome.name,
+            sizes,
+            f"{outcome.gates:,}",
+            str(outcome.whole),
+            _seconds(outcome.trace_seconds),
+            _seconds(outcome.cut_seconds),
+            f"{_small(outcome.difference)}{exact}{' plain' if outcome.reference == 'plain' else ''}",
+            f"{outcome.counter} {'=' if outcome.is_counted else 'other'}",
+            "yes" if outcome.is_trained else "no",
+            "same bits" if outcome.is_reloaded else "no",
+            _small(outcome.onnx_difference),
+            "; ".join((*(f"failed: {problem}" for problem in outcome.problems), *outcome.notes)),
+        ]
+    return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _small(value: float | None) -> str:
+    return "" if value is None else f"{value:.0e}"

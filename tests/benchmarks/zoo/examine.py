@@ -1,0 +1,184 @@
+"""One net through all checks."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import artifacts
+import torch
+from catalogue import Entry
+from cuts import RandomCut, Subject, difference, random_cut
+from random_weights import randomise
+from rows import Outcome
+from torch import Tensor, nn
+
+from studentsearch.errors import UnsupportedGraphError
+from studentsearch.graph.gates import gate_sites, left_whole, num_gates
+from studentsearch.graph.macs import full_macs
+from studentsearch.student.counts import torch_flops
+from studentsearch.student.plain import PlainNetwork, plain_network
+
+SHARES = (0.1, 0.5, 0.9)
+_MIDDLE = 0.5  # the share whose student is trained, written, reloaded and exported
+_TOLERANCE = 1e-4  # float32, relative to the largest logit; sums of other lengths round otherwise
+_EXACT_TOLERANCE = 1e-9  # float64; only the order of summation differs
+_SEED = 0
+_Answer = TypeVar("_Answer")
+
+
+def examine(entry: Entry) -> Outcome:
+    """All that is asked of one net.
+
+    Args:
+        entry: The net.
+
+    Returns:
+        Its row; what goes wrong is noted there.
+    """
+    torch.manual_seed(_SEED)
+    shape = (3, entry.sizes[0], entry.sizes[0])
+    module = entry.make()
+    randomise(module, shape, seed=_SEED)
+    start = time.process_time()
+    try:
+        plain = plain_network(module, shape)
+    except UnsupportedGraphError as error:
+        return Outcome(name=entry.name, sizes=entry.sizes[:1], refused=str(error))
+    seconds = time.process_time() - start
+    return _Examination(entry, module, plain).outcome(trace_seconds=seconds)
+
+
+class _Examination:
+    """Runs the checks in order and notes what each finds; one that fails does not stop the others."""
+
+    def __init__(self, entry: Entry, module: nn.Module, plain: PlainNetwork) -> None:
+        self._entry = entry
+        self._problems: list[str] = []
+        self._notes: list[str] = []
+        network, sites = plain.network, gate_sites(plain.network)
+        self._whole = len(left_whole(network, sites))
+        own, state = module.state_dict(), plain.module.state_dict()
+        self._is_original = all(
+            site.weight_name in own and own[site.weight_name].shape == state[site.weight_name].shape for site in sites
+        )
+        ours, theirs = full_macs(network), torch_flops(module, network.input_shapes) // 2
+        if ours != theirs:
+            # a layer that standardises its weight, or one whose output nothing reads
+            self._notes.append(f"whole net: we count {ours}, torch {theirs}")
+        reference = module if self._is_original else plain.module
+        self._subject = Subject(module=reference.eval(), network=network, sites=sites, state=state)
+        self._images = [self._pictures(size) for size in self._sizes(module)]
+
+    def outcome(self, *, trace_seconds: float) -> Outcome:
+        """Run all checks.
+
+        Args:
+            trace_seconds: What the trace took.
+
+        Returns:
+            The row.
+        """
+        cuts: dict[float, RandomCut] = {}
+        gaps: list[float] = []
+        counted: list[bool] = []
+        for share in SHARES:
+            student = self._attempt(f"cut at {share:.0%}", partial(self._cut, share))
+            if student is not None:
+                cuts[share] = student
+                gaps += self._gaps(share, student)
+                counted.append(self._is_counted(share, student))
+        row = Outcome(
+            name=self._entry.name,
+            sizes=tuple(images.shape[-1] for images in self._images),
+            gates=num_gates(self._subject.sites),
+            whole=self._whole,
+            trace_seconds=trace_seconds,
+            cut_seconds=max((student.seconds for student in cuts.values()), default=None),
+            difference=max(gaps, default=None),
+            reference="original" if self._is_original else "plain",
+            is_counted=counted == [True] * len(SHARES),
+        )
+        middle = cuts.get(_MIDDLE)
+        cuts.clear()  # the largest nets leave no room for three students and what follows
+        if middle is not None:
+            row = self._with_artifacts(row, middle)
+        if self._entry.is_exact:
+            row = replace(row, exact_difference=self._attempt("float64", self._exact_difference))
+        return replace(row, problems=tuple(self._problems), notes=tuple(self._notes))
+
+    def _attempt(self, check: str, run: Callable[[], _Answer]) -> _Answer | None:
+        try:
+            return run()
+        except Exception as error:  # whatever it is, it is this net's row
+            lines = str(error).strip().splitlines() or [""]
+            self._problems.append(f"{check}: {type(error).__name__}: {lines[0]}")
+            return None
+
+    def _insist(self, check: str, problem: str | None) -> bool:
+        """Note a problem; whether there was none (None: one has been noted)."""
+        if problem:
+            self._problems.append(f"{check}: {problem}")
+        return problem == ""
+
+    def _pictures(self, size: int) -> Tensor:
+        return torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(_SEED + size))
+
+    def _sizes(self, module: nn.Module) -> tuple[int, ...]:
+        """The sizes that the net itself takes."""
+        first, *more = self._entry.sizes
+        for size in more:
+            try:
+                with torch.no_grad():
+                    module(self._pictures(size))
+            except Exception as error:  # the net's own refusal, in its words
+                self._notes.append(f"one size, it refuses {size}: {(str(error).splitlines() or [''])[0]}")
+                return (first,)
+        if not more:
+            self._notes.append(f"one size: made for {first}")
+        return (first, *more)
+
+    def _cut(self, share: float) -> RandomCut:
+        return random_cut(self._subject, closed_share=share, seed=_SEED)
+
+    def _gaps(self, share: float, student: RandomCut) -> list[float]:
+        """The differences at all sizes."""
+        gaps: list[float] = []
+        for images in self._images:
+            check = f"{images.shape[-1]} px at {share:.0%}"
+            gap = self._attempt(check, partial(difference, self._subject, student, images))
+            if gap is not None:
+                gaps.append(gap)
+                self._insist(check, "" if gap <= _TOLERANCE else f"differs by {gap:.1e}")
+        return gaps
+
+    def _is_counted(self, share: float, student: RandomCut) -> bool:
+        check = f"count at {share:.0%}"
+        return self._insist(check, self._attempt(check, partial(artifacts.count_problem, self._subject, student)))
+
+    def _with_artifacts(self, row: Outcome, student: RandomCut) -> Outcome:
+        """The row with all that is done to the student that lost half of its gates."""
+        images = self._images[0]
+        row = replace(row, counter=artifacts.counter(student.cut))
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            write = partial(artifacts.write, folder, self._entry.name, self._subject, student)
+            if self._attempt("write", partial(write, difference=row.difference or 0.0)):
+                problem = self._attempt("reload", partial(artifacts.reload_problem, folder, student.module, images))
+                onnx = self._attempt("onnx", partial(artifacts.onnx_difference, folder))
+                row = replace(row, is_reloaded=self._insist("reload", problem), onnx_difference=onnx)
+        trained = self._attempt("train", partial(artifacts.training_problem, student.module, images))
+        return replace(row, is_trained=self._insist("train", trained))
+
+    def _exact_difference(self) -> float:
+        """The largest difference in float64, over all shares and sizes."""
+        self._subject = self._subject.double()
+        students = [self._cut(share) for share in SHARES]
+        gap = max(difference(self._subject, student, images) for student in students for images in self._images)
+        self._insist("float64", "" if gap <= _EXACT_TOLERANCE else f"differs by {gap:.1e}")
+        return gap

@@ -1,0 +1,393 @@
+import operator
+import re
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, fx, nn
+from torch.nn.utils import parametrizations, parametrize
+
+from studentsearch.errors import UnsupportedGraphError
+from studentsearch.graph.layers import Select
+from studentsearch.graph.record import BATCH, Recording, record
+
+SHAPE = (4, 6, 6)
+
+
+class Body(nn.Module):
+    """Any function of a convolution's output, as the forward of a module `body`."""
+
+    def __init__(self, function: Callable[..., object], **tensors: Tensor) -> None:
+        super().__init__()
+        self.function = function
+        for name, value in tensors.items():
+            setattr(self, name, value)
+
+    def forward(self, x: Tensor) -> object:
+        return self.function(self, x)
+
+
+def net(function: Callable[..., object], **tensors: Tensor) -> nn.Module:
+    module = nn.Sequential()
+    module.add_module("conv", nn.Conv2d(4, 6, 3, padding=1))
+    module.add_module("body", Body(function, **tensors))
+    return module.eval()
+
+
+def replay(recording: Recording, *inputs: Tensor) -> object:
+    """What the recorded calls compute, with `BATCH` replaced by the images at hand."""
+    num_images = inputs[0].shape[0]
+    results: dict[fx.Node, object] = {}
+    images = iter(inputs)
+
+    def real(argument: object) -> object:
+        if isinstance(argument, fx.Node):
+            return results[argument]
+        is_batch = type(argument) is int and argument != 0 and argument % BATCH == 0
+        return argument // BATCH * num_images if is_batch else argument
+
+    for node in recording.graph.nodes:
+        args = fx.node.map_aggregate(node.args, real)
+        kwargs = fx.node.map_aggregate(node.kwargs, real)
+        match node.op:
+            case "placeholder":
+                results[node] = next(images)
+            case "get_attr":
+                results[node] = recording.tensors[node.target]
+            case "call_module":
+                results[node] = recording.modules[node.target](*args, **kwargs)
+            case "call_function":
+                results[node] = node.target(*args, **kwargs)
+            case "call_method":
+                results[node] = getattr(args[0], node.target)(*args[1:], **kwargs)
+            case "output":
+                return args[0]
+    raise AssertionError("no output")
+
+
+def called(recording: Recording) -> list[object]:
+    """The targets behind the convolution."""
+    return [node.target for node in recording.graph.nodes][2:-1]
+
+
+def shuffled(_: Body, x: Tensor) -> Tensor:
+    batch, channels, height, width = x.shape
+    y = x.view(batch, 2, channels // 2, height, width).transpose(1, 2).contiguous()
+    return y.view(batch, -1, height, width)
+
+
+def halves(_: Body, x: Tensor) -> Tensor:
+    first, second = x.chunk(2, dim=1)
+    return torch.cat([second, first * 2, torch.zeros(x.size(0), 1, *x.shape[2:], dtype=x.dtype)], 1)
+
+
+def attention(_: Body, x: Tensor) -> Tensor:
+    qkv = x.flatten(2).reshape(x.shape[0], 3, 2, -1).permute(1, 0, 2, 3)
+    q, k, v = qkv
+    return F.scaled_dot_product_attention(q, k, v)
+
+
+def by_shape(_: Body, x: Tensor) -> Tensor:
+    if isinstance(x, Tensor) and x.dim() == 4 and x.shape[-1] % 4 != 0 and len(x) > 1 and x.is_floating_point():
+        x = F.pad(x, (0, 4 - x.shape[-1] % 4))
+    return x.max(dim=1).values
+
+
+def in_place(_: Body, x: Tensor) -> Tensor:
+    y = F.relu(x, inplace=True)
+    z = x + y
+    z += 1
+    z.mul_(2).clamp_(max=3)
+    return torch.relu_(1 - z) / 2
+
+
+def by_device(body: Body, x: Tensor) -> Tensor:
+    place = torch.zeros((x.shape[0], 1, 1, 1)).to(device=body.weight.device, dtype=body.weight.dtype)
+    return x.to(torch.device("cpu")) * body.weight + place
+
+
+def in_halves(_: Body, x: Tensor) -> Tensor:
+    x = x.detach().clone()
+    x.unsqueeze_(1)
+    return x.squeeze(1)
+
+
+@pytest.mark.parametrize("function", [shuffled, halves, attention, by_shape, in_place, in_halves, by_device])
+def test_the_recorded_calls_compute_the_same(function: Callable[..., object]) -> None:
+    torch.manual_seed(0)
+    module = net(function, weight=nn.Parameter(torch.randn(6, 1, 1)))
+    x = torch.randn(3, *SHAPE)
+    assert torch.equal(replay(record(module, SHAPE), x), module(x))
+
+
+def test_every_node_knows_shape_path_and_line() -> None:
+    recording = record(net(shuffled), SHAPE)
+    by_name = {node.name: node for node in recording.graph.nodes}
+    assert [tuple(node.meta["value"].shape) for node in recording.graph.nodes] == [
+        (BATCH, 4, 6, 6),
+        (BATCH, 6, 6, 6),
+        (BATCH, 2, 3, 6, 6),
+        (BATCH, 3, 2, 6, 6),
+        (BATCH, 3, 2, 6, 6),
+        (BATCH, 6, 6, 6),
+        (BATCH, 6, 6, 6),
+    ]
+    assert by_name["conv"].meta["path"] == ""
+    assert by_name["conv"].meta["line"] == ""
+    assert by_name["view"].meta["path"] == "body"
+    assert by_name["view"].meta["line"] == f"test_record.py:{shuffled.__code__.co_firstlineno + 2}"
+
+
+def test_several_results_are_one_node_and_its_items() -> None:
+    recording = record(net(lambda _, x: x.split([2, 4], dim=1)), SHAPE)
+    split, first, second, output = list(recording.graph.nodes)[2:]
+    assert [value.shape[1] for value in split.meta["value"]] == [2, 4]
+    assert [(node.target, node.args) for node in (first, second)] == [(operator.getitem, (split, i)) for i in (0, 1)]
+    assert output.args[0] == (first, second)
+
+
+def test_calls_in_place_become_calls_that_make_tensors() -> None:
+    recording = record(net(in_place), SHAPE)
+    assert called(recording) == [
+        *(F.relu, operator.add, operator.add, operator.mul, "clamp", operator.sub, torch.relu, operator.truediv)
+    ]
+    relu, total = list(recording.graph.nodes)[2:4]
+    assert relu.kwargs["inplace"] is False
+    assert total.args == (relu, relu)
+
+
+def test_an_in_place_layer_changes_what_is_read_afterwards() -> None:
+    module = nn.Sequential(nn.Conv2d(4, 6, 3), Body(lambda _, x: (nn.Identity()(x), x)), nn.Identity())
+    module[1].act = nn.ReLU(inplace=True)
+    module[1].function = lambda body, x: body.act(x) + x
+    *_, act, total, _, _ = record(module, SHAPE).graph.nodes
+    assert act.target == "1.act"
+    assert total.args == (act, act)
+
+
+def test_calls_without_effect_leave_no_node() -> None:
+    function = lambda _, x: F.dropout(x.float().contiguous().to(x.device).detach(), training=False)  # noqa: E731
+    assert called(record(net(function), SHAPE)) == []
+
+
+def test_what_nothing_reads_is_dropped() -> None:
+    def forward(_: Body, x: Tensor) -> Tensor:
+        x.sin().cos()
+        return x
+
+    assert called(record(net(forward), SHAPE)) == []
+
+
+def test_parameters_and_buffers_are_read_by_their_first_name() -> None:
+    scale = nn.Parameter(torch.ones(6, 1, 1))
+    module = net(lambda body, x: x * body.scale + body.other, scale=scale, other=scale)
+    recording = record(module, SHAPE)
+    assert called(recording) == ["body.scale", operator.mul, operator.add]
+    assert recording.tensors["body.scale"] is scale
+    assert recording.modules["conv"] is module.conv
+
+
+def standardised(body: Body, x: Tensor) -> Tensor:
+    weight = body.weight - body.weight.mean((1, 2, 3), keepdim=True)
+    return F.conv2d(x, weight / weight.std()) + torch.arange(6, device=x.device).view(1, -1, 1, 1)
+
+
+def filled(body: Body, x: Tensor) -> Tensor:
+    mask = x.new_zeros(6, 6)
+    mask[:3] = body.weight.sum()
+    if body.weight.numel() > 3 and body.weight[0].abs().sum() > 0:
+        mask[3:] += 2
+    return x * mask
+
+
+@pytest.mark.parametrize(
+    ("function", "names"),
+    [(standardised, ["body.div", "body.view"]), (filled, ["body.new_zeros"])],
+    ids=["standardised", "filled"],
+)
+def test_what_depends_on_no_image_is_computed_from_the_real_tensors(
+    function: Callable[..., object], names: list[str]
+) -> None:
+    torch.manual_seed(0)
+    weight = nn.Parameter(torch.randn(6, 6, 1, 1))
+    module, before, x = net(function, weight=weight), weight.detach().clone(), torch.randn(2, *SHAPE)
+    recording = record(module, SHAPE)
+    assert list(recording.tensors) == names
+    assert torch.equal(replay(recording, x), module(x))
+    assert torch.equal(weight, before)
+
+
+def test_leaves_on_constants_are_computed_in_evaluation_mode() -> None:
+    module = net(lambda body, x: x * body.norm(body.table).view(1, 6, 1, 1), table=torch.randn(2, 3))
+    module.body.norm = nn.BatchNorm1d(3)
+    recording = record(module.train(), SHAPE)
+    assert module.body.norm.num_batches_tracked == 0
+    assert module.training
+    module.eval()
+    x = torch.randn(2, *SHAPE)
+    assert torch.equal(replay(recording, x), module(x))
+
+
+def test_leaves_are_torchs_layers_ours_and_those_that_drop_paths() -> None:
+    class Norm(nn.LayerNorm):
+        pass
+
+    class DropPath(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x * torch.rand(x.shape[0], 1, 1, 1)
+
+    module = nn.Sequential(
+        Select((0, 2)), nn.Sequential(DropPath(), Norm(6)), parametrizations.weight_norm(nn.Conv2d(2, 3, 1))
+    )
+    recording = record(module, SHAPE)
+    assert set(recording.modules) == {"0", "1.0", "2"}
+    assert parametrize.is_parametrized(recording.modules["2"])
+    assert [node.target for node in recording.graph.nodes if node.op == "call_function"] == [F.layer_norm]
+    assert set(recording.tensors) == {"1.1.weight", "1.1.bias"}
+
+
+def test_a_layer_called_twice_is_one_module_and_two_nodes() -> None:
+    layer = nn.Conv2d(4, 4, 3)
+    recording = record(nn.Sequential(layer, nn.ReLU(), layer), SHAPE)
+    assert [node.target for node in recording.graph.nodes][1:-1] == ["0", "1", "0"]
+    assert recording.modules["0"] is layer
+
+
+def test_several_images_and_several_results() -> None:
+    class Two(nn.Module):
+        def forward(self, image: Tensor, *rest: Tensor) -> dict[str, object]:
+            return {"sum": image + rest[0], "parts": [image, (rest[0].relu(),)]}
+
+    recording = record(Two(), (3, 4), (1, 4))
+    assert [node.name for node in recording.graph.nodes if node.op == "placeholder"] == ["image", "rest_0"]
+    inputs = (torch.randn(2, 3, 4), torch.randn(2, 1, 4))
+    assert torch.equal(replay(recording, *inputs)["sum"], inputs[0] + inputs[1])
+    with pytest.raises(
+        UnsupportedGraphError, match=r"^Two: forward cannot be called with 0 images \(missing .*'image'\)"
+    ):
+        record(Two())
+
+
+def test_a_thousand_layers() -> None:
+    recording = record(nn.Sequential(*(nn.Conv2d(4, 4, 1) for _ in range(1000))), SHAPE)
+    assert len(recording.modules) == 1000
+
+
+def test_the_module_is_not_changed() -> None:
+    module = net(in_place).double()
+    module.body.fixed = torch.ones(3)
+    state = {name: value.clone() for name, value in module.state_dict().items()}
+    recording = record(module, SHAPE)
+    assert all(torch.equal(value, state[name]) for name, value in module.state_dict().items())
+    assert "forward" not in vars(module.conv)
+    assert recording.graph.nodes
+    x = torch.randn(2, *SHAPE, dtype=torch.float64)
+    assert torch.equal(replay(recording, x), module(x))
+
+
+def assigned(_: Body, x: Tensor) -> Tensor:
+    x[:, 0] = 1
+    return x
+
+
+def sliced(_: Body, x: Tensor) -> Tensor:
+    x[:, :3] += 1
+    return x
+
+
+def viewed(_: Body, x: Tensor) -> Tensor:
+    x.flatten(1).add_(1)
+    return x
+
+
+def set_data(_: Body, x: Tensor) -> Tensor:
+    x.data.add_(1)
+    return x
+
+
+def written(body: Body, x: Tensor) -> Tensor:
+    body.weight.mul_(2)
+    return x * body.weight
+
+
+def changed_constant(_: Body, x: Tensor) -> Tensor:
+    mask = torch.ones(6)
+    y = x * mask
+    mask[0] = 0
+    return y * mask
+
+
+REFUSED: dict[str, tuple[Callable[..., object], str]] = {
+    "if": (lambda _, x: x if x.sum() > 0 else -x, r"value-dependent control flow \(__bool__ .*move it out of forward"),
+    "float": (lambda _, x: x * float(x.mean()), r"value-dependent control flow \(__float__"),
+    "item": (lambda _, x: x * x.mean().item(), r"value-dependent control flow \(item"),
+    "tolist": (lambda _, x: x.tolist(), r"value-dependent control flow \(tolist"),
+    "for": (lambda _, x: torch.stack([image.relu() for image in x]), r"value-dependent control flow \(unbind"),
+    "mask": (lambda _, x: x[x > 0], r"cannot be followed \(.*nonzero"),
+    "assigned": (assigned, r"a write into a part of a tensor \(__setitem__\); build the result with torch.cat"),
+    "sliced": (sliced, r"a write into a part of a tensor"),
+    "viewed": (viewed, r"changes conv or a view of it in place, which is read afterwards"),
+    "data": (set_data, r"changes conv or a view of it in place, which is read afterwards"),
+    "out": (lambda _, x: torch.add(x, x, out=x), r"a write into a part of a tensor \(add\)"),
+    "constant": (changed_constant, r"body.ones was changed in place after it was used"),
+    "copy": (lambda _, x: x.clone().copy_(x.relu()), r"copy_ has no form that makes a new tensor"),
+    "random": (lambda _, x: x * torch.rand(6), r"random numbers \(rand\)"),
+    "numpy": (lambda _, x: x.numpy(), r"value-dependent control flow \(numpy"),
+    "missing": (lambda body, x: body.nowhere(x), r"cannot be followed \(AttributeError"),
+    "number": (lambda _, x: x.shape[1], r"forward returns a int; return a tensor"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_followed_is_refused_with_path_and_line(case: str) -> None:
+    function, message = REFUSED[case]
+    place = "Sequential" if case == "number" else r"body, test_record\.py:\d+"
+    with pytest.raises(UnsupportedGraphError, match=f"^{place}: {message}"):
+        record(net(function), SHAPE)
+
+
+def test_a_forward_that_writes_to_its_parameters_is_refused() -> None:
+    module = net(written, weight=nn.Parameter(torch.ones(6, 1, 1)))
+    with pytest.raises(UnsupportedGraphError, match=r"^body: forward writes to its own parameter or buffer \(mul_\)"):
+        record(module, SHAPE)
+    assert torch.equal(module.body.weight, torch.ones(6, 1, 1))
+
+
+def test_hooks_are_refused() -> None:
+    module = net(lambda _, x: x)
+    handle = module.conv.register_forward_hook(lambda *_: None)
+    with pytest.raises(UnsupportedGraphError, match=r"^conv: has a forward hook.*remove the hook first"):
+        record(module, SHAPE)
+    handle.remove()
+    record(module, SHAPE)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit")
+@pytest.mark.parametrize("compiled", [torch.compile, lambda layer: torch.jit.trace(layer, torch.ones(1))])
+def test_a_compiled_module_is_refused(compiled: Callable[[nn.Module], nn.Module]) -> None:
+    with pytest.raises(UnsupportedGraphError, match=r"^1: a compiled module cannot be followed; give what it was made"):
+        record(nn.Sequential(nn.Conv2d(4, 4, 1), compiled(nn.ReLU())), SHAPE)
+
+
+@pytest.mark.parametrize(
+    ("module", "place"),
+    [
+        (nn.Sequential(nn.ReLU(), nn.Conv2d(3, 6, 1)), "1: "),
+        (net(lambda _, x: torch._assert(x.shape[1] == 3, "not three channels")), "body, test_record.py:"),
+    ],
+    ids=["layer", "assertion"],
+)
+def test_images_that_the_module_cannot_take_are_named(module: nn.Module, place: str) -> None:
+    message = (
+        rf"^Sequential: cannot take an image of shape \(4, 6, 6\) \({re.escape(place)}.*; give images of the shape"
+    )
+    with pytest.raises(UnsupportedGraphError, match=message):
+        record(module, SHAPE)
+
+
+def test_a_module_that_cannot_be_copied_is_named() -> None:
+    module = net(lambda _, x: x)
+    module.body.handle = (number for number in range(3))
+    with pytest.raises(UnsupportedGraphError, match=r"^Sequential: cannot be copied \(cannot pickle"):
+        record(module, SHAPE)
