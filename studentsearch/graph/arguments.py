@@ -51,7 +51,13 @@ _METHODS = {
     "reshape": "torch.reshape",
     "contiguous": "Tensor.contiguous",
 }
-_HOMES = (("torch.nn.functional", F), ("torch", torch), ("torch.special", torch.special), ("torch.fft", torch.fft))
+_HOMES = (
+    ("torch.nn.functional", F),
+    ("torch", torch),
+    ("torch.special", torch.special),
+    ("torch.fft", torch.fft),
+    ("torch.linalg", torch.linalg),
+)
 
 
 def function_name(target: object) -> str | None:
@@ -77,10 +83,13 @@ def function_name(target: object) -> str | None:
         return None
     name = getattr(target, "__name__", "")
     for home, module in _HOMES:
-        if getattr(module, name, None) is target:
-            plain = f"torch.{name}"
-            return plain if home.endswith("functional") and getattr(torch, name, None) is target else f"{home}.{name}"
-    return None
+        # The functions of torch.special and torch.fft call themselves special_erf and fft_fft2.
+        last = name.removeprefix(f"{home.rpartition('.')[2]}_")
+        if getattr(module, last, None) is target:
+            is_in_torch = getattr(torch, last, None) is target or (module is torch.special and hasattr(torch, last))
+            return f"torch.{last}" if is_in_torch else f"{home}.{last}"
+    # Some are known by another name than their own, as log_sigmoid is F.logsigmoid.
+    return next((f"torch.nn.functional.{last}" for last, found in vars(F).items() if found is target), None)
 
 
 def resolve(name: str) -> Callable[..., object]:
@@ -144,7 +153,7 @@ def encode(value: object, place_of: Callable[[fx.Node], int], batch: int) -> Arg
         case _:
             raise UnsupportedGraphError(
                 f"an argument of type {type(value).__name__}; numbers, strings and tuples can be written down; "
-                "compute it from these, or leave the part whole with --skip"
+                "compute it from these"
             )
 
 

@@ -98,6 +98,8 @@ def map_leaves(function: Callable[[object], object], value: object) -> object:
     if isinstance(value, (tuple, list)):
         items = [map_leaves(function, item) for item in value]
         make: Callable[..., object] = list if isinstance(value, list) else type(value)
+        if make is torch.Size:
+            make = tuple
         return make(*items) if hasattr(value, "_fields") else make(items)
     if isinstance(value, Mapping):
         return {key: map_leaves(function, item) for key, item in value.items()}

@@ -8,7 +8,8 @@ import numpy as np
 
 from studentsearch.graph.links import Indices
 from studentsearch.graph.network import Network, Node
-from studentsearch.graph.rules import HOMOGENEOUS, NORMS, is_reader
+from studentsearch.graph.rules import HOMOGENEOUS
+from studentsearch.graph.weighted import NORMS, is_reader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

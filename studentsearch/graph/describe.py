@@ -54,8 +54,7 @@ def describe_module(module: nn.Module, path: str) -> Operation:
         return _stochastic_depth(module)
     if layer_class(kind.__name__) is not kind:
         raise UnsupportedGraphError(
-            f"{path}: a layer of class {kind.__name__} has no rule; expected layers of torch.nn; "
-            "write it with these, or leave it whole with --skip"
+            f"{path}: a layer of class {kind.__name__} has no rule; expected layers of torch.nn; write it with these"
         )
     arguments: dict[str, Argument] = {}
     for name in inspect.signature(kind.__init__).parameters:
@@ -164,6 +163,11 @@ WEIGHTED_CALLS: Mapping[str, WeightedCall] = {
     f"{_FUNCTIONAL}batch_norm": WeightedCall(
         kind="BatchNorm",
         parameters=("input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps"),
+        weights=("running_mean", "running_var", "weight", "bias"),
+    ),
+    f"{_FUNCTIONAL}instance_norm": WeightedCall(
+        kind="InstanceNorm",
+        parameters=("input", "running_mean", "running_var", "weight", "bias", "use_input_stats", "momentum", "eps"),
         weights=("running_mean", "running_var", "weight", "bias"),
     ),
     f"{_FUNCTIONAL}layer_norm": WeightedCall(

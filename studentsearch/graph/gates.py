@@ -16,7 +16,7 @@ from torch import Tensor
 from studentsearch.graph.channels import channel_origins, joined, shared_units
 from studentsearch.graph.links import Indices, Mask
 from studentsearch.graph.network import Network
-from studentsearch.graph.rules import READERS, TRANSPOSED, is_grouped, is_reader
+from studentsearch.graph.weighted import READERS, TRANSPOSED, is_grouped, is_reader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -115,7 +115,8 @@ class Link:
     @cached_property
     def _takes_all(self) -> bool:
         assert self.sources is not None
-        return bool(self.sources.shape[1] == self.num_inputs > 1)  # a row names no channel twice
+        # A row names no channel twice.
+        return bool(self.sources.shape[1] == self.num_inputs > 1 and self.sources.min(initial=0) >= 0)
 
     @cached_property
     def _by_source(self) -> tuple[Indices, Indices, Indices]:

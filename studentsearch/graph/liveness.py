@@ -13,7 +13,7 @@ import numpy as np
 from studentsearch.graph.gates import GateSite
 from studentsearch.graph.links import Indices, Mask
 from studentsearch.graph.network import Network
-from studentsearch.graph.rules import is_reader
+from studentsearch.graph.weighted import is_reader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

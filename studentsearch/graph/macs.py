@@ -9,7 +9,8 @@ from studentsearch.graph.gates import GateSite, num_gates
 from studentsearch.graph.links import Mask
 from studentsearch.graph.liveness import Liveness, liveness
 from studentsearch.graph.network import Network, Node
-from studentsearch.graph.rules import NORMS, POOLS, is_reader
+from studentsearch.graph.rules import POOLS
+from studentsearch.graph.weighted import NORMS, is_reader
 
 Counts = NDArray[np.int64]
 _QUESTIONS_AT_ONCE = 256

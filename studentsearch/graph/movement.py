@@ -18,7 +18,7 @@ from studentsearch.graph.arguments import BATCH, INPUT, Argument, decode, resolv
 from studentsearch.graph.describe import layer_class
 from studentsearch.graph.links import Indices, all_of, taking
 from studentsearch.graph.network import Node, Operation, call
-from studentsearch.graph.rules import Passage
+from studentsearch.graph.passages import Passage
 
 _REGROUPING = frozenset({"torch.reshape", "Tensor.reshape", "Tensor.view_as", "torch.flatten", "torch.unflatten"})
 _PERMUTING = frozenset({
@@ -62,7 +62,7 @@ class Moved:
 def with_batch_first(moved: Moved) -> Moved:
     """The same tensor by movements that leave the batch first, where it was taken out of a permutation that does not.
 
-    `x.permute(2, 0, 3, 1, 4)[i]`, as attention splits its queries, keys and values, becomes a selection and a permutation.
+    `x.permute(2, 0, 3, 1, 4)[i]`, as attention splits its queries, keys and values, is a selection and a permutation.
 
     Args:
         moved: Any moved tensor.
@@ -153,7 +153,7 @@ def passage(operation: Operation, source: Node, entries: Tensor) -> Passage:
     """
     stride = math.prod(source.shape[source.axis + 1 :])
     labels = torch.where(entries >= 0, entries // stride % source.num_channels, -1)[0]
-    axis, sources = _finest_axis(labels.numpy())
+    axis, sources = _finest_axis(labels.numpy(), entries[0].numpy())
     if sources is not None:
         link = taking(sources, source.num_channels)
         if operation.name in _COMMUTING or link.is_identity:
@@ -167,7 +167,7 @@ def passage(operation: Operation, source: Node, entries: Tensor) -> Passage:
     )
 
 
-def _finest_axis(labels: Indices) -> tuple[int, Indices | None]:
+def _finest_axis(labels: Indices, entries: Indices) -> tuple[int, Indices | None]:
     """The longest axis whose slices hold one label each, or else labels that no other slice holds; and these labels."""
     num_labels = len(np.unique(labels))
     best: tuple[int, Indices | None] = (0, None)
@@ -179,9 +179,17 @@ def _finest_axis(labels: Indices) -> tuple[int, Indices | None]:
         if not np.all(counts == counts[0]) or (counts[0] > 1 and counts.sum() != num_labels):
             continue
         held = rows[is_new].reshape(size, -1)
+        if held.shape[1] == 1 and not _is_repeated(held[:, 0], np.moveaxis(entries, axis, 0).reshape(size, -1)):
+            continue
         if best[1] is None or (-held.shape[1], size) > (-best[1].shape[1], len(best[1])):
             best = (axis, held)
     return best
+
+
+def _is_repeated(labels: Indices, rows: Indices) -> bool:
+    """Whether slices of one label hold the same entries: a channel that is repeated, not its positions on an axis."""
+    _, first, number = np.unique(labels, return_index=True, return_inverse=True)
+    return bool((np.sort(rows, axis=1) == np.sort(rows[first], axis=1)[number]).all())
 
 
 def regrouped(before: tuple[int, ...], after: tuple[int, ...]) -> tuple[Operation, ...]:

@@ -118,7 +118,8 @@ def proximal_step(state: ProximalState, gradient: Tensor, penalty: Tensor, rule:
         v_k = s_k - g_{k-1} + mu_{k-1} v_{k-1}   g_k = s_k + mu_k v_k   mu_{k-1} = (k - 2) / (k + 1)
 
     where mu is held between 0 and the rule's cap. With `nonnegative`, S is the nonnegative soft threshold and g_k is
-    clamped at 0; with `largest`, s_k and g_k are clamped there, which is the exact step on g <= largest. One gradient per step, no extra forward pass.
+    clamped at 0; with `largest`, s_k and g_k are clamped there, which is the exact step on g <= largest. One gradient
+    per step, no extra forward pass.
 
     Args:
         state: After k - 1 steps.

@@ -13,8 +13,8 @@ from studentsearch.graph.links import Mask
 from studentsearch.graph.liveness import Liveness, liveness
 from studentsearch.graph.macs import node_macs
 from studentsearch.graph.network import Network, Node
-from studentsearch.graph.rules import is_reader
 from studentsearch.graph.stages import block_names
+from studentsearch.graph.weighted import is_reader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,9 @@ from studentsearch.graph.describe import layer_class
 from studentsearch.graph.links import Indices
 from studentsearch.graph.movement import MOVEMENTS, numbers, run
 from studentsearch.graph.network import Argument, Network, Node
-from studentsearch.graph.rules import COMPARISONS, CONVOLUTIONS, DROPOUTS, ELEMENTWISE, NORMS, POOLS, TRANSPOSED, elementwise, rule_of
+from studentsearch.graph.passages import elementwise
+from studentsearch.graph.rules import COMPARISONS, DROPOUTS, ELEMENTWISE, POOLS, rule_of
+from studentsearch.graph.weighted import CONVOLUTIONS, NORMS, TRANSPOSED
 from studentsearch.student.shrink import shrunk_operation, shrunk_state
 
 _WIDER_THAN_PICTURES = 2**20

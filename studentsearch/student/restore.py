@@ -17,7 +17,8 @@ from studentsearch.graph.channels import norm_followed
 from studentsearch.graph.links import Indices
 from studentsearch.graph.liveness import Liveness
 from studentsearch.graph.network import Network, Node
-from studentsearch.graph.rules import HOMOGENEOUS, NORMS, TRANSPOSED, is_reader
+from studentsearch.graph.rules import HOMOGENEOUS
+from studentsearch.graph.weighted import NORMS, TRANSPOSED, is_reader
 
 
 def restore_norms(

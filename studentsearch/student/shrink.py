@@ -10,7 +10,7 @@ from torch import Tensor
 
 from studentsearch.graph.links import Indices
 from studentsearch.graph.network import Argument, Node, Operation
-from studentsearch.graph.rules import READERS, TRANSPOSED, is_reader
+from studentsearch.graph.weighted import READERS, TRANSPOSED, is_reader
 
 _OF_CHANNELS = ("weight", "bias", "running_mean", "running_var")
 

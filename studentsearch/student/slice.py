@@ -12,7 +12,9 @@ from torch import Tensor
 from studentsearch.graph.links import Indices
 from studentsearch.graph.liveness import Liveness, liveness
 from studentsearch.graph.network import Argument, Network, Node, Operation
-from studentsearch.graph.rules import elementwise, is_reader, rule_of
+from studentsearch.graph.passages import elementwise
+from studentsearch.graph.rules import rule_of
+from studentsearch.graph.weighted import is_reader
 from studentsearch.student.constants import Size, constant_size, folded_value, positions
 from studentsearch.student.shrink import shrunk_operation, shrunk_state
 from studentsearch.student.spec import Step, StudentSpec
@@ -88,6 +90,7 @@ class _Scissors:
         self._folded: dict[int, _Folded] = {}
         self._picked: dict[tuple[str, tuple[int, ...]], str] = {}
         self._materialized: dict[tuple[int, tuple[int, ...]], str] = {}
+        self._taken = {name for node in network.nodes for name in (node.name, node.path)}
         self.steps: list[Step] = []
         self.tensors: dict[str, Tensor] = {}
 
@@ -165,14 +168,15 @@ class _Scissors:
         if source in self._folded:
             return self._materialize(source, channels, reader, like=None)
         emitted = self._emitted[source]
-        if np.array_equal(emitted.present, channels):
+        # A constant takes no more than the size.
+        if not len(channels) or np.array_equal(emitted.present, channels):
             return emitted.step
         indices = tuple(int(index) for index in np.searchsorted(emitted.present, channels))
         key = (emitted.step, indices)
         if key not in self._picked:
             source_node = self._network.nodes[source]
-            name = f"{reader.name}_select" if len(reader.inputs) == 1 else f"{reader.name}_select_{source_node.name}"
-            path = f"{reader.path}_select" if reader.path else name
+            ending = "_select" if len(reader.inputs) == 1 else f"_select_{source_node.name}"
+            name, path = self._fresh(reader, ending)
             select = Operation(kind="Select", arguments={"channels": indices, "axis": source_node.axis + 1})
             self.steps.append(Step(name=name, path=path, operation=select, inputs=(emitted.step,)))
             self._picked[key] = name
@@ -189,7 +193,7 @@ class _Scissors:
         if key not in self._materialized:
             shape = [1] * len(node.shape)
             shape[node.axis] = len(channels)
-            name, path = self._fresh(node)
+            name, path = self._fresh(node, "_constant")
             operation = Operation(kind="Parameter", arguments={"shape": tuple(shape), "is_trainable": True})
             self.steps.append(Step(name=name, path=path, operation=operation, inputs=()))
             self.tensors[path] = self._value(source, channels).reshape(shape)
@@ -205,7 +209,7 @@ class _Scissors:
             del self._folded[source]
             self._compute(node, np.flatnonzero(self._alive.needed[source]))
             return self._pick(source, channels, reader)
-        name, path = self._fresh(node)
+        name, path = self._fresh(node, "_constant")
         arguments: dict[str, Argument] = {
             "num_channels": len(channels),
             "axis": node.axis + 1,
@@ -223,19 +227,16 @@ class _Scissors:
     @property
     def _computed(self) -> frozenset[int]:
         """The nodes that a size can be taken from."""
-        return frozenset(
-            index for index in self._emitted if self._network.nodes[index].operation.kind != "Parameter"
-        )
+        return frozenset(index for index in self._emitted if self._network.nodes[index].operation.kind != "Parameter")
 
-    def _fresh(self, node: Node) -> tuple[str, str]:
-        """A name and a path of a constant that no other step has, now or later."""
-        taken = {name for step in self.steps for name in (step.name, step.path)}
-        taken |= {name for other in self._network.nodes for name in (other.name, other.path)}
-        base = f"{node.name}_constant", f"{node.path or node.name}_constant"
+    def _fresh(self, node: Node, ending: str) -> tuple[str, str]:
+        """A name and a path of a step beside a node's that no other step has, now or later."""
+        base = f"{node.name}{ending}", f"{node.path or node.name}{ending}"
         number, fresh = 0, base
-        while taken & set(fresh):
+        while self._taken & set(fresh):
             number += 1
             fresh = f"{base[0]}_{number}", f"{base[1]}_{number}"
+        self._taken |= set(fresh)
         return fresh
 
     def _value(self, source: int, channels: Indices) -> Tensor:
@@ -269,7 +270,7 @@ class _Scissors:
 
     def _fold_alone(self, node: Node, kept: Indices) -> bool:
         """Note the numbers of a node that takes no channel: a selection of zeros alone, or a constant."""
-        if node.operation.kind == "Constant" and node.inputs[0] in self._emitted:
+        if not node.inputs or (node.operation.kind == "Constant" and node.inputs[0] in self._emitted):
             return False
         dtype = next(tensor.dtype for tensor in self._whole.values() if tensor.is_floating_point())
         value = self._whole.get(f"{node.path}.value", torch.zeros(node.num_channels, dtype=dtype))

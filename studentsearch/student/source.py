@@ -101,10 +101,24 @@ def _construction(path: str, step: Step | None) -> str:
     if step.operation.kind != "Parameter":
         return f"{_attribute(path)} = {_constructor(step)}"
     zeros = f"torch.zeros({step.operation.arguments['shape']!r})"
-    if step.operation.arguments["is_trainable"]:
-        return f"{_attribute(path)} = nn.Parameter({zeros})"
-    parent, _, name = path.rpartition(".")
-    return f'{_attribute(parent) if parent else "self"}.register_buffer("{name}", {zeros})'
+    owner, name = _owner(path), path.rpartition(".")[2]
+    if not step.operation.arguments["is_trainable"]:
+        return f'{owner}.register_buffer("{name}", {zeros})'
+    if name.isidentifier():
+        return f"{owner}.{name} = nn.Parameter({zeros})"
+    return f'{owner}.register_parameter("{name}", nn.Parameter({zeros}))'
+
+
+def _owner(path: str) -> str:
+    """How Python writes the module that holds what stands at a path."""
+    parent = path.rpartition(".")[0]
+    return _attribute(parent) if parent else "self"
+
+
+def _tensor(path: str) -> str:
+    """How Python writes a parameter or buffer at a path."""
+    name = path.rpartition(".")[2]
+    return f"{_owner(path)}.{name}" if name.isidentifier() else f'getattr({_owner(path)}, "{name}")'
 
 
 def _attribute(path: str) -> str:
@@ -132,7 +146,7 @@ def _statement(step: Step, first: str) -> str:
             structure = operation.arguments.get("structure", (INPUT, 0))
             return f"return {write(structure, step.inputs, '')}"
         case "Parameter":
-            return f"{step.name} = {_attribute(step.path)}"
+            return f"{step.name} = {_tensor(step.path)}"
         case "Call":
             return f"{step.name} = {_called(step, f'{first}.shape[0]')}"
         case "MultiheadAttention":

@@ -66,7 +66,7 @@ def net(
 
     def register(function: Callable[..., object]) -> Callable[..., object]:
         module = randomised(Forward(function, layers))
-        number = 30 if function.__module__ == __name__ else 12
+        number = 30 if function.__module__ == __name__ else 8
         NETS[function.__name__] = MicroNet(module=module, shapes=shapes, larger=larger, num_settings=number, gap=gap)
         return function
 
@@ -191,6 +191,11 @@ def shared_weights(m: nn.Module, x: Tensor) -> Tensor:
 def called_twice_at_two_sizes(m: nn.Module, x: Tensor) -> Tensor:
     small = F.relu(m.twice(m.down(x)))[:, :4]
     return m.twice(x)[:, 1:] + F.interpolate(small, size=x.shape[2:])
+
+
+@between(5, twice=conv(5, 5), norm=nn.GroupNorm(1, 5))
+def layer_of_its_own_output(m: nn.Module, x: Tensor) -> Tensor:
+    return m.norm(m.twice(F.relu(m.twice(x))))
 
 
 @between(4, unused=linear(7, 3), table=parameter(3, 2))

@@ -312,6 +312,20 @@ def attention_by_hand(m: nn.Module, x: Tensor) -> Tensor:
     return m.head(F.relu(m.hidden(x)).mean(1))
 
 
+@between(4, one=conv(4, 4), slope=parameter(4))
+def less_common_functions(m: nn.Module, x: Tensor) -> Tensor:
+    x = F.instance_norm(x, weight=m.slope) + F.softmin(x, dim=3) * torch.full((x.shape[0], 1, 1, 1), 2.0)
+    x = torch.selu(m.one(x)).mT.mT + F.logsigmoid(torch.zeros_like(x)) + x.new_ones(x.shape[0], 1, 1, 1)
+    return x / torch.linalg.vector_norm(x, dim=(2, 3), keepdim=True) + torch.logsumexp(x, (2, 3), keepdim=True)
+
+
+@between(4, scale=parameter(1, 1, 1, 4), one=linear(4, 4))
+def response_norm_of_tokens(m: nn.Module, x: Tensor) -> Tensor:
+    x = m.one(x.permute(0, 2, 3, 1))
+    size = x.norm(p=2, dim=(1, 2), keepdim=True)
+    return (x + m.scale * x * (size / (size.mean(dim=-1, keepdim=True) + 1e-6))).permute(0, 3, 1, 2)
+
+
 @between(4, one=conv(4, 4))
 def stack(m: nn.Module, x: Tensor) -> Tensor:
     return F.relu(torch.stack([x, m.one(x)], 1)).mean(1) + torch.stack([x, m.one(x)], dim=-1).amax(-1)
@@ -327,9 +341,9 @@ def across_channels(m: nn.Module, x: Tensor) -> Tensor:
     return m.norm(x) + F.softmax(x, 1) + F.normalize(x, dim=1) + x.softmax(-1)
 
 
-@between(4)
-def einsum(_: nn.Module, x: Tensor) -> Tensor:
-    return torch.einsum("bchw,bcvw->bchv", x, torch.relu(x))
+@between(4, mixed=parameter(4, 4), larger=None)
+def einsum(m: nn.Module, x: Tensor) -> Tensor:
+    return torch.einsum("oc,bchw->bohw", m.mixed, torch.einsum("bchw,bcvw->bchv", x, torch.relu(x)))
 
 
 @between(

@@ -20,7 +20,9 @@ from studentsearch.graph.arguments import decode, encode, function_name, resolve
         ((torch.relu, "relu"), "torch.relu"),
         ((F.relu,), "torch.nn.functional.relu"),
         ((F.conv2d, torch.conv2d), "torch.conv2d"),
-        ((torch.special.entr,), "torch.special.special_entr"),
+        ((torch.special.erf, torch.erf, "erf"), "torch.erf"),
+        ((torch.special.entr,), "torch.special.entr"),
+        ((torch.fft.fft2,), "torch.fft.fft2"),
         (("expand",), "Tensor.expand"),
         ((operator.getitem,), "operator.getitem"),
     ],
@@ -71,5 +73,5 @@ def test_a_device_is_left_out() -> None:
 
 
 def test_what_cannot_be_written_down_is_refused() -> None:
-    with pytest.raises(UnsupportedGraphError, match=r"^an argument of type Tensor; .* or leave the part whole with"):
+    with pytest.raises(UnsupportedGraphError, match=r"^an argument of type Tensor; numbers, .*; compute it from these"):
         encode(Tensor([1.0]), lambda _: 0, batch=7)

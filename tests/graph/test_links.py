@@ -40,7 +40,15 @@ def test_present_is_what_has_all_its_sources(seed: int) -> None:
 
 @pytest.mark.parametrize(
     "rows",
-    [[[2], [3], [4]], [[-1], [0], [1], [-1]], [[1], [0]], [[0], [0]], [[-1], [-1]], [[0, 1], [2, 3]], [[3, -1], [1, 0]]],
+    [
+        [[2], [3], [4]],
+        [[-1], [0], [1], [-1]],
+        [[1], [0]],
+        [[0], [0]],
+        [[-1], [-1]],
+        [[0, 1], [2, 3]],
+        [[3, -1], [1, 0]],
+    ],
 )
 def test_every_way_of_computing_needed(rows: list[list[int]]) -> None:
     array = np.array(rows)

@@ -101,7 +101,14 @@ def test_what_is_not_followed_is_whole() -> None:
 
 @pytest.mark.parametrize(
     ("before", "after"),
-    [((6, 4, 5), (2, 3, 20)), ((6, 4, 5), (120,)), ((120,), (6, 4, 5)), ((6, 1, 1), (6,)), ((6,), (6, 1, 1)), ((4, 6), (8, 3))],
+    [
+        ((6, 4, 5), (2, 3, 20)),
+        ((6, 4, 5), (120,)),
+        ((120,), (6, 4, 5)),
+        ((6, 1, 1), (6,)),
+        ((6,), (6, 1, 1)),
+        ((4, 6), (8, 3)),
+    ],
 )
 def test_a_reshape_is_flattens_and_unflattens(before: tuple[int, ...], after: tuple[int, ...]) -> None:
     x = torch.randn(3, *before)

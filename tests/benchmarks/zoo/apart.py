@@ -22,11 +22,12 @@ _LOADED_ONCE = (
 )
 
 
-def examine_apart(entry: Entry, *, limit: int) -> Outcome:
+def examine_apart(entry: Entry, *, has_onnx: bool, limit: int) -> Outcome:
     """The row of a net.
 
     Args:
         entry: The net.
+        has_onnx: Whether it is exported.
         limit: Seconds that it may take.
 
     Returns:
@@ -36,7 +37,7 @@ def examine_apart(entry: Entry, *, limit: int) -> Outcome:
     context.set_forkserver_preload([*_LOADED_ONCE, entry.suite])
     receiver, sender = context.Pipe(duplex=False)
     with tempfile.NamedTemporaryFile() as log:
-        process = context.Process(target=_child, args=(entry, sender, log.name))
+        process = context.Process(target=_child, args=(entry, has_onnx, sender, log.name))
         process.start()
         sender.close()
         try:
@@ -53,7 +54,7 @@ def examine_apart(entry: Entry, *, limit: int) -> Outcome:
             process.join()
 
 
-def _child(entry: Entry, sender: Connection, log: str) -> None:
+def _child(entry: Entry, has_onnx: bool, sender: Connection, log: str) -> None:
     import torch
     from examine import examine
 
@@ -64,4 +65,4 @@ def _child(entry: Entry, sender: Connection, log: str) -> None:
     if own.exists():
         own.write_text("1000", encoding="utf-8")  # where memory ends, this process goes and nobody else's
     torch.set_num_threads(1)
-    sender.send(examine(entry))
+    sender.send(examine(entry, has_onnx=has_onnx))

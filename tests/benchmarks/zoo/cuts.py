@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from norm_statistics import norm_statistics
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -34,6 +35,11 @@ class Subject:
     sites: tuple[GateSite, ...]
     state: Mapping[str, Tensor]
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of its weights."""
+        return next(self.module.parameters()).dtype
+
     def double(self) -> Subject:
         """The same in float64; the module is converted where it stands."""
         state = {name: tensor.double() if tensor.is_floating_point() else tensor for name, tensor in self.state.items()}
@@ -45,25 +51,26 @@ class RandomCut:
     """A student under random gates.
 
     Attributes:
-        scaled: The gated readers' weights by name.
+        folded: The gated readers' weights and the statistics that go with them, by name.
         alive: What is left.
         cut: The student.
         module: It as a module, in evaluation mode.
-        seconds: What liveness, folding, cutting and building took.
+        seconds: CPU seconds of liveness, cutting and building.
     """
 
-    scaled: Mapping[str, Tensor]
+    folded: Mapping[str, Tensor]
     alive: Liveness
     cut: Cut
     module: nn.Module
     seconds: float
 
 
-def random_cut(subject: Subject, *, closed_share: float, seed: int) -> RandomCut:
-    """Close some gates, scale by the others, cut.
+def random_cut(subject: Subject, images: Tensor, *, closed_share: float, seed: int) -> RandomCut:
+    """Close some gates, scale by the others, recompute statistics, cut.
 
     Args:
         subject: The net.
+        images: `[B, C, H, W]`, for the statistics.
         closed_share: Share of gates that are closed; the others lie in 0.5..1.5.
         seed: Of the choice.
 
@@ -74,13 +81,15 @@ def random_cut(subject: Subject, *, closed_share: float, seed: int) -> RandomCut
     size = num_gates(subject.sites)
     gates = 0.5 + torch.rand(size, generator=generator)
     gates *= torch.rand(size, generator=generator) >= closed_share
+    scaled = scale_weights(dict(subject.state), subject.sites, gates)
+    statistics = norm_statistics(subject.module, scaled, images.to(subject.dtype), seed=seed)
+    folded = {**scaled, **{name: tensor for name, tensor in statistics.items() if name in subject.state}}
     start = time.process_time()
     alive = liveness(subject.network, subject.sites, np.asarray(gates.numpy() != 0))
-    scaled = scale_weights(dict(subject.state), subject.sites, gates)
-    student = cut(subject.network, alive, {**subject.state, **scaled})
+    student = cut(subject.network, alive, {**subject.state, **folded})
     module = build_with_weights(student.spec, student.tensors)
     seconds = time.process_time() - start
-    return RandomCut(scaled=scaled, alive=alive, cut=student, module=module, seconds=seconds)
+    return RandomCut(folded=folded, alive=alive, cut=student, module=module, seconds=seconds)
 
 
 @torch.no_grad()
@@ -95,8 +104,8 @@ def difference(subject: Subject, student: RandomCut, images: Tensor) -> float:
     Returns:
         Relative to the largest gated logit.
     """
-    images = images.to(next(iter(subject.module.parameters())).dtype)
-    gated = torch.as_tensor(functional_call(subject.module, dict(student.scaled), (images,)))
+    images = images.to(subject.dtype)
+    gated = torch.as_tensor(functional_call(subject.module, dict(student.folded), (images,)))
     return relative(gated, torch.as_tensor(student.module(images)))
 
 

@@ -20,7 +20,8 @@ _HEAD = """# Every net of {suite}
 {versions}; one thread of {processor}.
 
 Weights are random (a seed), with scales, biases and statistics that no branch is silent with. 10, 50 and 90 % of the
-gates are closed at random, the others scale by 0.5 to 1.5; the weights are folded and the student is cut out.
+gates are closed at random, the others scale by 0.5 to 1.5; BatchNorm statistics are recomputed, the weights are folded
+and the student is cut out.
 
 - **px**: sizes of the pictures. The student is made once, for the first, and compared at both.
 - **whole**: layers without gates of their own, or that are never cut (first convolution, depthwise, attention, ...).

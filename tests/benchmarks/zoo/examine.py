@@ -13,7 +13,8 @@ from typing import TypeVar
 import artifacts
 import torch
 from catalogue import Entry
-from cuts import RandomCut, Subject, difference, random_cut
+from cuts import RandomCut, Subject, difference, random_cut, relative
+from norm_statistics import is_statistic
 from random_weights import randomise
 from rows import Outcome
 from torch import Tensor, nn
@@ -32,11 +33,12 @@ _SEED = 0
 _Answer = TypeVar("_Answer")
 
 
-def examine(entry: Entry) -> Outcome:
+def examine(entry: Entry, *, has_onnx: bool = True) -> Outcome:
     """All that is asked of one net.
 
     Args:
         entry: The net.
+        has_onnx: Whether its student is exported.
 
     Returns:
         Its row; what goes wrong is noted there.
@@ -44,36 +46,39 @@ def examine(entry: Entry) -> Outcome:
     torch.manual_seed(_SEED)
     shape = (3, entry.sizes[0], entry.sizes[0])
     module = entry.make()
-    randomise(module, shape, seed=_SEED)
+    randomise(module, _pictures(max(entry.sizes), 4), seed=_SEED)
     start = time.process_time()
     try:
         plain = plain_network(module, shape)
     except UnsupportedGraphError as error:
         return Outcome(name=entry.name, sizes=entry.sizes[:1], refused=str(error))
     seconds = time.process_time() - start
-    return _Examination(entry, module, plain).outcome(trace_seconds=seconds)
+    return _Examination(entry, module, plain, has_onnx=has_onnx).outcome(trace_seconds=seconds)
+
+
+def _pictures(size: int, number: int) -> Tensor:
+    return torch.randn(number, 3, size, size, generator=torch.Generator().manual_seed(_SEED + size))
 
 
 class _Examination:
     """Runs the checks in order and notes what each finds; one that fails does not stop the others."""
 
-    def __init__(self, entry: Entry, module: nn.Module, plain: PlainNetwork) -> None:
-        self._entry = entry
+    def __init__(self, entry: Entry, module: nn.Module, plain: PlainNetwork, *, has_onnx: bool) -> None:
+        self._entry, self._has_onnx = entry, has_onnx
         self._problems: list[str] = []
         self._notes: list[str] = []
         network, sites = plain.network, gate_sites(plain.network)
         self._whole = len(left_whole(network, sites))
         own, state = module.state_dict(), plain.module.state_dict()
-        self._is_original = all(
-            site.weight_name in own and own[site.weight_name].shape == state[site.weight_name].shape for site in sites
-        )
+        changed = {site.weight_name for site in sites} | {name for name in state if is_statistic(name)}
+        self._is_original = all(name in own and own[name].shape == state[name].shape for name in changed)
         ours, theirs = full_macs(network), torch_flops(module, network.input_shapes) // 2
         if ours != theirs:
             # a layer that standardises its weight, or one whose output nothing reads
             self._notes.append(f"whole net: we count {ours}, torch {theirs}")
         reference = module if self._is_original else plain.module
         self._subject = Subject(module=reference.eval(), network=network, sites=sites, state=state)
-        self._images = [self._pictures(size) for size in self._sizes(module)]
+        self._images = [_pictures(size, 2) for size in self._sizes(module)]
 
     def outcome(self, *, trace_seconds: float) -> Outcome:
         """Run all checks.
@@ -126,16 +131,13 @@ class _Examination:
             self._problems.append(f"{check}: {problem}")
         return problem == ""
 
-    def _pictures(self, size: int) -> Tensor:
-        return torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(_SEED + size))
-
     def _sizes(self, module: nn.Module) -> tuple[int, ...]:
         """The sizes that the net itself takes."""
         first, *more = self._entry.sizes
         for size in more:
             try:
                 with torch.no_grad():
-                    module(self._pictures(size))
+                    module(_pictures(size, 2))
             except Exception as error:  # the net's own refusal, in its words
                 self._notes.append(f"one size, it refuses {size}: {(str(error).splitlines() or [''])[0]}")
                 return (first,)
@@ -144,7 +146,8 @@ class _Examination:
         return (first, *more)
 
     def _cut(self, share: float) -> RandomCut:
-        return random_cut(self._subject, closed_share=share, seed=_SEED)
+        images = _pictures(self._images[-1].shape[-1], 4)
+        return random_cut(self._subject, images, closed_share=share, seed=_SEED)
 
     def _gaps(self, share: float, student: RandomCut) -> list[float]:
         """The differences at all sizes."""
@@ -155,6 +158,10 @@ class _Examination:
             if gap is not None:
                 gaps.append(gap)
                 self._insist(check, "" if gap <= _TOLERANCE else f"differs by {gap:.1e}")
+        with torch.no_grad():
+            one, other = student.module(self._images[0])
+        if relative(one, other) <= _TOLERANCE:
+            self._notes.append(f"at {share:.0%} the image no longer matters")
         return gaps
 
     def _is_counted(self, share: float, student: RandomCut) -> bool:
@@ -170,7 +177,7 @@ class _Examination:
             write = partial(artifacts.write, folder, self._entry.name, self._subject, student)
             if self._attempt("write", partial(write, difference=row.difference or 0.0)):
                 problem = self._attempt("reload", partial(artifacts.reload_problem, folder, student.module, images))
-                onnx = self._attempt("onnx", partial(artifacts.onnx_difference, folder))
+                onnx = self._attempt("onnx", partial(artifacts.onnx_difference, folder)) if self._has_onnx else None
                 row = replace(row, is_reloaded=self._insist("reload", problem), onnx_difference=onnx)
         trained = self._attempt("train", partial(artifacts.training_problem, student.module, images))
         return replace(row, is_trained=self._insist("train", trained))

@@ -1,0 +1,177 @@
+"""Recorded calls read: their places and shapes, and functional calls as the operations and layers that they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from torch import Tensor, fx
+
+from studentsearch.errors import UnsupportedGraphError
+from studentsearch.graph.arguments import INPUT, encode, function_name
+from studentsearch.graph.network import Operation
+from studentsearch.graph.record import BATCH
+
+EXTREMES = {"torch.max": "torch.amax", "torch.min": "torch.amin"}
+MIXED = (
+    "positions and images of the batch are mixed on one axis; windows of attention are not followed; "
+    "search another network, or write the windows as an axis of their own"
+)
+_TAKES_SIZES = frozenset({"torch.reshape", "torch.permute", "torch.flip", "torch.tile"})
+
+
+def place_of(fx_node: fx.Node) -> str:
+    """Where a call stands, for messages and patterns: its module path, and the line of code."""
+    if fx_node.op == "call_module":
+        return str(fx_node.target)
+    path = str(fx_node.meta.get("path", ""))
+    return f"{path}.{fx_node.name}" if path else fx_node.name
+
+
+def first_read(fx_node: fx.Node) -> fx.Node:
+    """The first tensor that a call reads."""
+    (first, *_) = fx_node.all_input_nodes
+    return first
+
+
+def numbering(given: list[fx.Node]) -> Callable[[fx.Node], int]:
+    """Numbers nodes as they come, every mention on its own (`cat([x, x])` reads x twice)."""
+
+    def number(node: fx.Node) -> int:
+        given.append(node)
+        return len(given) - 1
+
+    return number
+
+
+def shape_of(fx_node: fx.Node) -> tuple[int, ...]:
+    """The shape of what a call gives for one image.
+
+    Args:
+        fx_node: A recorded call.
+
+    Returns:
+        Without the batch.
+
+    Raises:
+        UnsupportedGraphError: It does not give one tensor of the batch's images.
+    """
+    value = fx_node.meta["value"]
+    # Attention without its weights, and the largest entries without their indices.
+    is_extreme = function_name(fx_node.target) in EXTREMES
+    if isinstance(value, tuple) and value and (value[-1] is None or is_extreme):
+        value = value[0]
+    if isinstance(value, Tensor) and value.dim() and value.shape[0] > BATCH and value.shape[0] % BATCH == 0:
+        raise UnsupportedGraphError(MIXED)
+    if not isinstance(value, Tensor) or value.dim() < 2 or value.shape[0] != BATCH:
+        found = f"a tensor {list(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+        found = found.replace(str(BATCH), "B")
+        raise UnsupportedGraphError(
+            f"gives {found}; expected one tensor [B, features] or [B, C, ...] an image; "
+            "write the part so that it passes on such tensors"
+        )
+    return tuple(value.shape[1:])
+
+
+def packed_arguments(fx_node: fx.Node, name: str) -> tuple[object, ...]:
+    """Arguments as the function takes them: a method may take sizes one by one."""
+    if name in _TAKES_SIZES and len(fx_node.args) > 1 and isinstance(fx_node.args[1], int):
+        return (fx_node.args[0], tuple(fx_node.args[1:]))
+    return tuple(fx_node.args)
+
+
+def named_operation(operation: Operation, fx_node: fx.Node) -> Operation:
+    """A call as the operation of the same name that has a kind of its own."""
+    arguments = operation.arguments["arguments"]
+    assert isinstance(arguments, tuple)
+    match operation.name:
+        case "torch.add" if arguments == ((INPUT, 0), (INPUT, 1)) and not operation.arguments["options"]:
+            return Operation(kind="Add")
+        case "torch.cat":
+            given = fx_node.kwargs.get("dim", fx_node.args[1] if len(fx_node.args) > 1 else 0)
+            assert isinstance(given, int)
+            return Operation(kind="Concat", arguments={"axis": given % fx_node.meta["value"].dim()})
+        case "torch.nn.functional.dropout" | "torch.dropout":
+            given = fx_node.kwargs.get("p", fx_node.args[1] if len(fx_node.args) > 1 else 0.5)
+            assert isinstance(given, (int, float))
+            return Operation(kind="Dropout", arguments={"p": float(given)})
+        case _:
+            return operation
+
+
+def pads_channels(operation: Operation, fx_node: fx.Node) -> bool:
+    """Whether a call of F.pad adds channels of zeros."""
+    arguments = operation.arguments["arguments"]
+    assert isinstance(arguments, tuple)
+    amounts = fx_node.kwargs.get("pad", fx_node.args[1] if len(fx_node.args) > 1 else ())
+    rank = fx_node.meta["value"].dim()
+    value = fx_node.kwargs.get("value", fx_node.args[3] if len(fx_node.args) > 3 else 0)
+    assert isinstance(amounts, (tuple, list))
+    return len(amounts) > 2 * (rank - 2) and any(amounts[2 * (rank - 2) :]) and value in (0, None)
+
+
+def layer_of_call(
+    kind: str, bound: Mapping[str, object], state: Mapping[str, Tensor], shape: tuple[int, ...], source: fx.Node
+) -> Operation:
+    """The layer of a functional call, from its arguments and the shapes of its weights."""
+    axes = len(shape) - 1
+    inputs = source.meta["value"].shape[1]
+    match kind:
+        case "Linear":
+            outputs, features = state["weight"].shape
+            values: dict[str, object] = {"in_features": features, "out_features": outputs, "bias": "bias" in state}
+        case "BatchNorm" | "InstanceNorm":
+            kind = f"{kind}{max(axes, 1)}d"
+            values = {
+                "num_features": inputs,
+                "eps": bound.get("eps", 1e-5),
+                "momentum": bound.get("momentum", 0.1),
+                "affine": "weight" in state,
+                "track_running_stats": "running_mean" in state,
+            }
+        case "LayerNorm" | "RMSNorm":
+            values = {
+                "normalized_shape": bound["normalized_shape"],
+                "eps": bound.get("eps", 1e-5 if kind == "LayerNorm" else None),
+                "elementwise_affine": "weight" in state,
+            }
+            if kind == "LayerNorm":
+                values["bias"] = "bias" in state
+        case "GroupNorm":
+            values = {
+                "num_groups": bound["num_groups"],
+                "num_channels": inputs,
+                "eps": bound.get("eps", 1e-5),
+                "affine": "weight" in state,
+            }
+        case "PReLU":
+            values = {"num_parameters": state["weight"].numel()}
+        case _:
+            values = _convolution(kind, bound, state, axes)
+    encoded = {name: encode(value, numbering([]), BATCH) for name, value in values.items()}
+    return Operation(kind=kind, arguments=encoded)
+
+
+def _convolution(kind: str, bound: Mapping[str, object], state: Mapping[str, Tensor], axes: int) -> dict[str, object]:
+    weight, groups = state["weight"], bound.get("groups", 1)
+    assert isinstance(groups, int)
+    first, second = weight.shape[:2]
+    is_transposed = kind.startswith("ConvTranspose")
+    values: dict[str, object] = {
+        "in_channels": first if is_transposed else second * groups,
+        "out_channels": second * groups if is_transposed else first,
+        "kernel_size": tuple(weight.shape[2:]),
+        "stride": bound.get("stride", 1),
+        "padding": bound.get("padding", 0),
+        "dilation": bound.get("dilation", 1),
+        "groups": groups,
+        "bias": "bias" in state,
+    }
+    if is_transposed:
+        values["output_padding"] = bound.get("output_padding", 0)
+    for name in ("stride", "padding", "dilation", "output_padding"):
+        value = values.get(name)
+        if isinstance(value, int):
+            values[name] = (value,) * axes
+        elif isinstance(value, (tuple, list)) and len(value) == 1:
+            values[name] = tuple(value) * axes
+    return values

@@ -1,0 +1,258 @@
+"""How channels pass through an operation: what a rule answers, and the rules of all that carries channels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from studentsearch.graph.arguments import Argument
+from studentsearch.graph.links import Indices, Link, all_of, same, taking
+from studentsearch.graph.network import Node, Operation
+
+NORMS_OVER_AXES = frozenset({"torch.norm", "torch.linalg.vector_norm"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """An operation about to become a node.
+
+    Attributes:
+        operation: What is computed.
+        sources: The nodes it reads.
+        shape: Its output without the batch.
+    """
+
+    operation: Operation
+    sources: tuple[Node, ...]
+    shape: tuple[int, ...]
+
+    def argument(self, name: str, position: int, default: Argument = None) -> Argument:
+        """An argument of a call by position (the first tensor is 0) or name."""
+        positional, options = self.operation.arguments["arguments"], self.operation.arguments["options"]
+        assert isinstance(positional, tuple)
+        assert isinstance(options, tuple)
+        if position < len(positional):
+            return positional[position]
+        return next((item[1] for item in options if isinstance(item, tuple) and item[0] == name), default)
+
+    def axes(self, name: str, position: int, default: Argument = None) -> tuple[int, ...]:
+        """An argument that names axes, as axes of the first source without the batch; the batch itself is -1."""
+        value = self.argument(name, position, default)
+        rank = len(self.sources[0].shape) + 1
+        if value is None:
+            return tuple(range(-1, rank - 1))
+        given = value if isinstance(value, tuple) else (value,)
+        return tuple(int(axis) % rank - 1 for axis in given if isinstance(axis, int))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passage:
+    """How channels pass through an operation; the fields are those of `Node`."""
+
+    axis: int
+    links: tuple[Link, ...]
+    ties: Indices | None = None
+    work: int = 0
+    whole: str = ""
+
+
+Rule = Callable[[Step], Passage]
+
+
+def whole(step: Step, reason: str = "mixes its channels") -> Passage:
+    """Everything is needed as soon as anything is.
+
+    Args:
+        step: The operation.
+        reason: Why, in words that follow the layer's name.
+
+    Returns:
+        The passage.
+    """
+    axis = len(step.shape) - 1 if step.sources and step.sources[0].axis == len(step.sources[0].shape) - 1 else 0
+    num_channels = step.shape[axis] if step.shape else 1
+    return Passage(
+        axis=axis,
+        links=tuple(all_of(source.num_channels, num_channels) for source in step.sources),
+        ties=np.zeros(num_channels, dtype=np.int64),
+        whole=reason,
+    )
+
+
+def elementwise(step: Step) -> Passage:
+    """Output i takes entry i of every input, inputs of size 1 along an axis are repeated.
+
+    Args:
+        step: The operation.
+
+    Returns:
+        The passage; whole where the inputs' channels lie along different axes.
+    """
+    axes = {
+        source.axis + len(step.shape) - len(source.shape)
+        for source in step.sources
+        if source.operation.kind != "Parameter" and source.num_channels > 1
+    }
+    if len(axes) > 1:
+        return whole(step, "joins channels of different axes")
+    axis = axes.pop() if axes else min(step.sources[0].axis, len(step.shape) - 1)
+    num_channels = step.shape[axis]
+    links: list[Link] = []
+    for source in step.sources:
+        if source.num_channels == num_channels:
+            links.append(same(num_channels))
+        elif source.num_channels == 1:
+            links.append(taking(np.zeros(num_channels, dtype=np.int64), 1))
+        else:
+            return whole(step, "joins channels of different axes")
+    return Passage(axis=axis, links=tuple(links))
+
+
+def positional(step: Step) -> Passage:
+    """Each channel on its own, positions mixed: pooling, interpolation, padding.
+
+    Args:
+        step: The operation.
+
+    Returns:
+        The passage; whole where channels are not the first axis.
+    """
+    (source, *_) = step.sources
+    if source.axis != 0 or len(source.shape) != len(step.shape) or source.num_channels != step.shape[0]:
+        return whole(step)
+    return Passage(axis=0, links=(same(source.num_channels),) * len(step.sources))
+
+
+def mixing_along(name: str, position: int, default: Argument = -1) -> Rule:
+    """The rule of operations that mix entries along one axis and keep the shape: softmax, normalize.
+
+    Args:
+        name: The argument that names the axis.
+        position: Its position in a call.
+        default: Its value where none is given.
+
+    Returns:
+        A rule.
+    """
+
+    def rule(step: Step) -> Passage:
+        """Entries along one axis are mixed: whole where that is the axis of channels, else each channel on its own."""
+        source = step.sources[0]
+        if source.axis in step.axes(name, position, default):
+            return whole(step)
+        return Passage(axis=source.axis, links=(same(source.num_channels),) * len(step.sources))
+
+    return rule
+
+
+def reduction(step: Step) -> Passage:
+    """A sum, mean or largest value over axes: each channel on its own, unless channels are summed over.
+
+    Args:
+        step: The operation.
+
+    Returns:
+        The passage.
+    """
+    (source,) = step.sources
+    axes = step.axes("dim", 2 if step.operation.name in NORMS_OVER_AXES else 1)
+    if source.axis in axes or -1 in axes:
+        return whole(step, "sums over channels")
+    is_kept = len(step.shape) == len(source.shape)
+    axis = source.axis if is_kept else source.axis - sum(axis < source.axis for axis in axes)
+    return Passage(axis=axis, links=(same(source.num_channels),))
+
+
+def concatenation(step: Step) -> Passage:
+    """Each input gets its own stretch of the output's channels; along another axis channels stay what they are.
+
+    Args:
+        step: The operation, a `Concat`, or a call of torch.cat.
+
+    Returns:
+        The passage.
+    """
+    axes = {source.axis for source in step.sources}
+    axis = step.operation.integer("axis") - 1
+    if len(axes) > 1:
+        return whole(step, "joins channels of different axes")
+    num_channels = step.shape[next(iter(axes))]
+    if axis not in axes:
+        return Passage(axis=axes.pop(), links=(same(num_channels),) * len(step.sources))
+    links: list[Link] = []
+    start = 0
+    for source in step.sources:
+        sources = np.full(num_channels, -1)
+        sources[start : start + source.num_channels] = np.arange(source.num_channels)
+        links.append(taking(sources, source.num_channels))
+        start += source.num_channels
+    return Passage(axis=axis, links=tuple(links))
+
+
+def stacking(step: Step) -> Passage:
+    """Inputs beside one another on a new axis.
+
+    Args:
+        step: A call of torch.stack.
+
+    Returns:
+        The passage.
+    """
+    dim = step.argument("dim", 1, 0)
+    assert isinstance(dim, int)
+    new = dim % (len(step.shape) + 1) - 1
+    axes = {source.axis + (new <= source.axis) for source in step.sources}
+    if len(axes) > 1 or new < 0:
+        return whole(step, "joins channels of different axes")
+    axis = axes.pop()
+    return Passage(axis=axis, links=(same(step.shape[axis]),) * len(step.sources))
+
+
+def gated_linear_unit(step: Step) -> Passage:
+    """Output i takes channel i of the first half and of the second.
+
+    Args:
+        step: A `GLU`, or a call of F.glu.
+
+    Returns:
+        The passage.
+    """
+    (source,) = step.sources
+    if source.num_channels == step.shape[source.axis]:
+        return Passage(axis=source.axis, links=(same(source.num_channels),))
+    first = np.arange(source.num_channels // 2)
+    halves = np.stack([first, first + len(first)], axis=1)
+    return Passage(axis=source.axis, links=(taking(halves, source.num_channels),))
+
+
+def selection(step: Step) -> Passage:
+    """Channel i takes the channel that was picked to place i.
+
+    Args:
+        step: A `Select`.
+
+    Returns:
+        The passage.
+    """
+    (source,) = step.sources
+    axis = step.operation.integer("axis") - 1
+    if source.axis != axis:
+        return whole(step)
+    channels = np.array(step.operation.integers("channels"), dtype=np.int64)
+    return Passage(axis=axis, links=(taking(channels, source.num_channels),))
+
+
+def constant(step: Step) -> Passage:
+    """Takes no channel of the tensor that gives its size.
+
+    Args:
+        step: A `Constant`.
+
+    Returns:
+        The passage.
+    """
+    axis = step.operation.integer("axis") - 1
+    nothing = np.full((step.shape[axis], 1), -1, dtype=np.int64)
+    return Passage(axis=axis, links=tuple(Link(sources=nothing, num_inputs=s.num_channels) for s in step.sources))
