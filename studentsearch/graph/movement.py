@@ -179,17 +179,16 @@ def _finest_axis(labels: Indices, entries: Indices) -> tuple[int, Indices | None
         if not np.all(counts == counts[0]) or (counts[0] > 1 and counts.sum() != num_labels):
             continue
         held = rows[is_new].reshape(size, -1)
-        if held.shape[1] == 1 and not _is_repeated(held[:, 0], np.moveaxis(entries, axis, 0).reshape(size, -1)):
+        if num_labels == 1 and size > 1 and not _is_repeated(np.moveaxis(entries, axis, 0).reshape(size, -1)):
             continue
         if best[1] is None or (-held.shape[1], size) > (-best[1].shape[1], len(best[1])):
             best = (axis, held)
     return best
 
 
-def _is_repeated(labels: Indices, rows: Indices) -> bool:
-    """Whether slices of one label hold the same entries: a channel that is repeated, not its positions on an axis."""
-    _, first, number = np.unique(labels, return_index=True, return_inverse=True)
-    return bool((np.sort(rows, axis=1) == np.sort(rows[first], axis=1)[number]).all())
+def _is_repeated(rows: Indices) -> bool:
+    """Whether all slices hold the same entries: one channel that is repeated, not the positions of one channel."""
+    return bool((np.sort(rows, axis=1) == np.sort(rows[:1], axis=1)).all())
 
 
 def regrouped(before: tuple[int, ...], after: tuple[int, ...]) -> tuple[Operation, ...]:
