@@ -205,8 +205,8 @@ def _window(node: Node) -> Argument:
 
 def _keeps_order(node: Node, source: Node) -> bool:
     """Whether a movement leaves all positions where they are; the shape tells nothing of an exchange of equal sizes."""
-    after = run(node.operation, numbers(source.shape))[0].movedim(node.axis, 0).flatten(1)[0]
-    before = numbers(source.shape)[0].movedim(source.axis, 0).flatten(1)[0]
+    after = run(node.operation, numbers(source.shape))[0].movedim(node.axis, 0)[0].flatten()
+    before = numbers(source.shape)[0].movedim(source.axis, 0)[0].flatten()
     return torch.equal(after - after[0], before)
 
 

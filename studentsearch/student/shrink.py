@@ -12,7 +12,7 @@ from studentsearch.graph.links import Indices
 from studentsearch.graph.network import Argument, Node, Operation
 from studentsearch.graph.weighted import READERS, TRANSPOSED, is_reader
 
-_OF_CHANNELS = ("weight", "bias", "running_mean", "running_var")
+_OF_CHANNELS = ("weight", "bias", "running_mean", "running_var", "value")
 
 
 def shrunk_operation(node: Node, kept: Indices, read: Indices) -> Operation:
@@ -40,6 +40,8 @@ def shrunk_operation(node: Node, kept: Indices, read: Indices) -> Operation:
     elif operation.kind == "GroupNorm":
         groups = operation.integer("num_groups") * left // node.num_channels
         sizes = {"num_channels": left, "num_groups": groups}
+    elif operation.kind == "Constant":
+        sizes = {"num_channels": left}
     elif operation.kind == "PReLU" and operation.integer("num_parameters") > 1:
         sizes = {"num_parameters": left}
     elif operation.kind == "Parameter":

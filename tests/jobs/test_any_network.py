@@ -1,0 +1,113 @@
+"""The whole way for a network of the user's own: groups, attention over channels, a shuffle, functional calls, a sum."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import studentsearch
+from studentsearch.api import (
+    ComputeOptions,
+    DataOptions,
+    DistillOptions,
+    SearchOptions,
+    SearchRecipe,
+    TrainingRecipe,
+    distill,
+    report,
+    search,
+)
+
+NETWORK = """
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class Own(nn.Module):
+    def __init__(self, num_classes, in_channels):
+        super().__init__()
+        self.stem = nn.Conv2d(in_channels, 12, 3, padding=1)
+        self.kernel = nn.Parameter(torch.randn(12, 12, 3, 3) * 0.1)
+        self.norm = nn.GroupNorm(3, 12)
+        self.grouped = nn.Conv2d(12, 12, 3, padding=1, groups=3)
+        self.squeeze, self.excite = nn.Linear(12, 4), nn.Linear(4, 12)
+        self.scale = nn.Parameter(torch.full((12, 1, 1), 0.7))
+        self.bn = nn.BatchNorm2d(12)
+        self.head = nn.Linear(12, num_classes)
+
+    def forward(self, x):
+        x = F.relu(self.stem(x))
+        y = self.grouped(F.relu(self.norm(F.conv2d(x, self.kernel, padding=1))))
+        y = y.view(y.size(0), 3, 4, y.size(2), y.size(3)).transpose(1, 2).reshape(y.shape)
+        gate = torch.sigmoid(self.excite(F.relu(self.squeeze(y.mean((2, 3))))))
+        x = x + self.bn(y * gate[:, :, None, None]) * self.scale
+        return self.head(F.adaptive_avg_pool2d(x, 1).flatten(1))
+
+
+def build(num_classes, in_channels):
+    torch.manual_seed(0)
+    return Own(num_classes, in_channels)
+"""
+
+
+@pytest.fixture
+def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A search run of an untrained network, whose weights come from a file."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_network_of_the_whole_way", raising=False)
+    Path("own_network_of_the_whole_way.py").write_text(NETWORK)
+    scope: dict[str, object] = {}
+    exec(NETWORK, scope)  # the text above
+    torch.save(scope["build"](10, 1).state_dict(), "weights.pth")  # type: ignore[operator]
+    search(
+        SearchOptions(
+            teacher="python:own_network_of_the_whole_way:build",
+            weights=Path("weights.pth"),
+            budgets=("70%",),
+            out=tmp_path / "run",
+            data=DataOptions(name="digits"),
+            compute=ComputeOptions(device="cpu", precision="float32", threads=1),
+            recipe=SearchRecipe(steps=30, batch=16, batches_for_statistics=2),
+            skip=("squeeze",),
+        )
+    )
+    return tmp_path / "run"
+
+
+def test_a_network_of_ones_own_is_searched_cut_reloaded_and_distilled(found: Path) -> None:
+    (student,) = (found / "students").iterdir()
+    config = json.loads((student / "config.json").read_text())
+    assert (
+        config["check"]["counted_macs"]
+        == config["check"]["independent_macs"]
+        <= 0.7 * report(found)["facts"]["teacher"]["macs"]
+    )
+    images = torch.randn(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    torch.save(images, found / "images.pt")
+    program = "import sys, torch, studentsearch; torch.set_num_threads(1); images = torch.load(sys.argv[2]); "
+    program += "torch.save(studentsearch.load(sys.argv[1])(images), sys.argv[3])"
+    environment = os.environ | {"PYTHONPATH": str(Path(studentsearch.__file__).parents[1])}
+    subprocess.run(
+        [sys.executable, "-c", program, student, found / "images.pt", found / "answers.pt"],
+        check=True,
+        cwd=found,  # the teacher's code lies elsewhere
+        env=environment,
+    )
+    torch.set_num_threads(1)
+    with torch.no_grad():
+        assert torch.equal(torch.load(found / "answers.pt"), studentsearch.load(student)(images))
+    result = distill(
+        DistillOptions(
+            source=found,
+            out=found.parent / "distilled",
+            init="inherit",
+            recipe=TrainingRecipe(steps=3, batch=16, rate=0.01),
+            compute=ComputeOptions(device="cpu", precision="float32", threads=1),
+        )
+    )
+    assert 0 <= result.last.accuracy_test <= 100
