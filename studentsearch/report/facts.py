@@ -8,7 +8,7 @@ from studentsearch.report.block_facts import BlockFacts, block_facts
 from studentsearch.report.fields import Fields, read_fields
 
 CONFIG_NAME = "config.json"
-_SCHEMA = 1
+_SCHEMAS = (1, 2)  # what they say of counts and blocks is the same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +69,9 @@ def read_student(folder: Path) -> StudentFacts:
     """
     fields = read_fields(folder / CONFIG_NAME)
     schema = fields.integer("schema")
-    if schema != _SCHEMA:
+    if schema not in _SCHEMAS:
         raise InputFileError(
-            f"{folder / CONFIG_NAME} has schema {schema}; expected {_SCHEMA}; export the student again"
+            f"{folder / CONFIG_NAME} has schema {schema}; expected {_SCHEMAS[-1]}; export the student again"
         )
     return StudentFacts(
         counts=_counts(fields.fields("counts")),

@@ -20,7 +20,7 @@ from studentsearch.student.slice import Cut
 from studentsearch.student.source import model_source
 from studentsearch.student.spec import StudentSpec, spec_from_json, spec_to_json
 
-SCHEMA = 1
+SCHEMA = 2
 CONFIG_NAME = "config.json"
 WEIGHTS_NAME = "model.safetensors"
 

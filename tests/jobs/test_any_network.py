@@ -1,4 +1,4 @@
-"""The whole way for a network of the user's own: groups, attention over channels, a shuffle, functional calls, a sum."""
+"""The whole way for a network of the user's own: groups, channel attention, a shuffle, functional calls, a sum."""
 
 import json
 import os

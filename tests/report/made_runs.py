@@ -74,7 +74,7 @@ def write_student(folder: Path, *, layers: int = 16) -> None:
     }
     student = {"macs": 89_912_345, "paper": 93_100_000, "thop": 96_000_000, "flops": 179_824_690, "parameters": 401_234}
     folder.mkdir(parents=True)
-    config = {"schema": 1, "counts": student, "teacher_counts": teacher, "blocks": blocks}
+    config = {"schema": 2, "counts": student, "teacher_counts": teacher, "blocks": blocks}
     (folder / "config.json").write_text(json.dumps(config))
 
 
@@ -88,7 +88,7 @@ def write_cut(folder: Path, net: str) -> None:
         for macs in (before, after)
     )
     folder.mkdir(parents=True)
-    config = {"schema": 1, "counts": student, "teacher_counts": teacher, "blocks": [asdict(block) for block in blocks]}
+    config = {"schema": 2, "counts": student, "teacher_counts": teacher, "blocks": [asdict(block) for block in blocks]}
     (folder / "config.json").write_text(json.dumps(config))
 
 

@@ -188,7 +188,7 @@ def _edit(**changes: object) -> Callable[[Path], None]:
         (lambda folder: (folder / "model.safetensors").unlink(), r"found no file .*model\.safetensors"),
         (lambda folder: (folder / "config.json").write_text("{"), r"config\.json: unreadable"),
         (lambda folder: (folder / "config.json").write_text("[]"), r"config\.json: not a JSON object"),
-        (_edit(schema=2), r"config\.json: schema 2, expected 1; export the student again"),
+        (_edit(schema=1), r"config\.json: schema 1, expected 2; export the student again"),
         (_edit(architecture={"steps": []}), r"config\.json: not a student's architecture"),
         (_edit(origin={"teacher": "x"}), r"config\.json: no complete origin"),
     ],
