@@ -66,7 +66,7 @@ def net(
 
     def register(function: Callable[..., object]) -> Callable[..., object]:
         module = randomised(Forward(function, layers))
-        number = 30 if function.__module__ == __name__ else 8
+        number = 30 if function.__module__ == __name__ else 5
         NETS[function.__name__] = MicroNet(module=module, shapes=shapes, larger=larger, num_settings=number, gap=gap)
         return function
 
