@@ -213,6 +213,27 @@ def regrouped(before: tuple[int, ...], after: tuple[int, ...]) -> tuple[Operatio
     return tuple(calls)
 
 
+def of_any_size(operation: Operation, source: Node) -> Operation:
+    """A split of positions that leaves the first size open, so that it holds for pictures of other sizes.
+
+    `x.view(b, c, h // 4, 4, w // 4, 4)` splits into as many parts of four as there are.
+
+    Args:
+        operation: A call of torch.flatten or torch.unflatten.
+        source: The node that it reads.
+
+    Returns:
+        The same call where it splits channels or joins axes.
+    """
+    arguments = operation.arguments["arguments"]
+    assert isinstance(arguments, tuple)
+    if operation.name != "torch.unflatten" or arguments[1] == source.axis + 1:
+        return operation
+    tensor, axis, sizes = arguments
+    assert isinstance(sizes, tuple)
+    return call("torch.unflatten", tensor, axis, (-1, *sizes[1:]))
+
+
 def _groups(before: tuple[int, ...], after: tuple[int, ...]) -> list[tuple[int, int]]:
     """Where each pair of runs of axes with equal products starts; axes of size 1 at the end join the last pair."""
     starts: list[tuple[int, int]] = []

@@ -10,6 +10,7 @@ from studentsearch.graph.movement import (
     is_regrouping,
     moves_batch,
     numbers,
+    of_any_size,
     passage,
     picked_channels,
     regrouped,
@@ -57,7 +58,7 @@ class NodeWriter:
         source = value.base if value.parent is None else self.moved(value.parent)
         if is_regrouping(value.operation):
             for operation in regrouped(source.shape, value.shape):
-                source = self._moved_node(operation, source)
+                source = self._moved_node(of_any_size(operation, source), source)
             return source
         own = run(value.operation, numbers(source.shape))
         channels = picked_channels(source, own)

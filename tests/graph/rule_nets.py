@@ -366,3 +366,10 @@ def weight_norm(m: nn.Module, x: Tensor) -> Tensor:
 def pools(m: nn.Module, x: Tensor) -> Tensor:
     x = m.one(F.relu(m.max(x) + m.avg(x)))
     return F.relu(m.power(x.abs())) + F.avg_pool2d(x, 2) + F.lp_pool2d(x.abs(), 2, 2) + F.adaptive_max_pool2d(x, 1)
+
+
+@between(4, to=16, larger=None, one=conv(16, 16))
+def space_to_depth(m: nn.Module, x: Tensor) -> Tensor:
+    batch, channels, height, width = x.shape
+    x = x.view(batch, channels, height // 2, 2, width // 2, 2)
+    return m.one(x.permute(0, 3, 5, 1, 2, 4).reshape(batch, channels * 4, height // 2, width // 2))

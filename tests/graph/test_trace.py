@@ -11,6 +11,7 @@ from studentsearch.graph.channels import channel_origins, norm_followed
 from studentsearch.graph.stages import block_names
 from studentsearch.graph.trace import trace
 from studentsearch.models.cifar import densenet_bc
+from studentsearch.student.plain import plain_network
 
 
 class Around(nn.Module):
@@ -79,6 +80,25 @@ def test_what_no_rule_follows_is_refused(function: Callable[[Tensor], object], m
 def test_images_that_the_network_cannot_take_are_named() -> None:
     with pytest.raises(UnsupportedGraphError, match=r"^Plain: cannot take an image of shape \(1, 10, 10\)"):
         trace(Plain(), (1, 10, 10))
+
+
+def test_a_split_of_positions_holds_for_other_sizes() -> None:
+    class SpaceToDepth(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3, padding=1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            batch, channels, height, width = (x := self.conv(x)).shape
+            x = x.view(batch, channels, height // 2, 2, width // 2, 2)
+            return x.permute(0, 3, 5, 1, 2, 4).reshape(batch, channels * 4, height // 2, width // 2)
+
+    module = SpaceToDepth().eval()
+    plain = plain_network(module, (3, 8, 8)).module
+    with torch.no_grad():
+        for size in (8, 12):
+            images = torch.randn(2, 3, size, size)
+            assert torch.equal(plain(images), module(images))
 
 
 def test_channels_come_from_their_producers() -> None:

@@ -25,4 +25,7 @@ def randomise(module: nn.Module, images: Tensor, *, seed: int) -> None:
                 parameter.normal_(0.0, 0.05, generator=generator)
             else:
                 parameter.uniform_(0.5, 1.5, generator=generator)
-    module.load_state_dict(norm_statistics(module.eval(), {}, images, seed=seed), strict=False)
+    statistics = norm_statistics(module.eval(), {}, images, seed=seed)
+    for name, tensor in module.named_buffers():
+        if name in statistics:
+            tensor.copy_(statistics[name])
