@@ -222,6 +222,8 @@ def _varying(network: Network, alive: Liveness, origins: tuple[Origins, ...]) ->
 
 def _is_padding(node: Node, channel: int) -> bool:
     """Whether a channel takes nothing of what its node reads: an added one, as where a shortcut is widened by zeros."""
+    if is_reader(node):  # its link leads to the entries of its weight
+        return False
     takes = [link.labels(np.arange(link.num_inputs))[channel] for link in node.links]
     return bool(takes) and max(takes) < 0 and node.operation.kind != "Constant"
 

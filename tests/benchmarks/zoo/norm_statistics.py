@@ -52,7 +52,7 @@ def norm_statistics(
     for path in norms:
         mean, variance = own[f"{path}.running_mean"], own[f"{path}.running_var"]
         # a channel that hardly moves would amplify rounding
-        variance.clamp_(min=max(0.1 * variance.mean().item(), 1e-3))
+        variance.copy_(torch.maximum(variance, 0.01 * mean**2)).clamp_(min=max(0.1 * variance.mean().item(), 1e-3))
         variance.mul_(torch.empty_like(variance).uniform_(0.8, 1.25, generator=generator))
         mean.add_(0.1 * variance.sqrt() * torch.empty_like(mean).normal_(generator=generator))
     return own
