@@ -22,7 +22,8 @@ class SearchRecipe:
         gate_rate: eta of the gates' proximal step.
         momentum_cap: Largest momentum of the gates; None for (k - 2) / (k + 1) as printed.
         nonnegative: Whether gates are held at or above zero.
-        largest_gate: What gates are held at or below, since behind BatchNorm nothing else does; None leaves them.
+        largest_gate: What gates are held at or below, since behind BatchNorm nothing else does; None leaves
+            them, 2 is usual.
         is_relative: Whether a reader's gradients shrink with the mean of its gates (the weights' with its square).
         weight_rate: First learning rate of the weights.
         final_weight_rate: Their last one, along a cosine over `steps`.
@@ -39,7 +40,7 @@ class SearchRecipe:
     gate_rate: float = 0.2
     momentum_cap: float | None = 0.9
     nonnegative: bool = True
-    largest_gate: float | None = 2.0
+    largest_gate: float | None = None
     is_relative: bool = True
     weight_rate: float = 0.2
     final_weight_rate: float = 0.03

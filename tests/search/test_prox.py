@@ -158,3 +158,13 @@ def test_rule_refuses_values_outside_ranges():
         ProximalRule(rate=0.0, momentum_cap=None, nonnegative=True)
     with pytest.raises(UsageError, match=r"found momentum cap 1.5; expected a number from 0 to 1"):
         ProximalRule(rate=0.1, momentum_cap=1.5, nonnegative=True)
+
+
+def test_the_largest_gate_holds_iterate_and_look_ahead():
+    rule = ProximalRule(rate=0.1, momentum_cap=0.9, nonnegative=True, largest=2.0)
+    state = initial_state(torch.ones(3))
+    for _ in range(50):
+        state = proximal_step(state, torch.tensor([-5.0, 0.0, 5.0]), torch.zeros(3), rule)
+    assert state.iterate.tolist() == state.look_ahead.tolist() == [2.0, 1.0, 0.0]
+    with pytest.raises(UsageError, match="found largest gate 0; expected a number above 0"):
+        ProximalRule(rate=0.1, momentum_cap=0.9, nonnegative=True, largest=0)

@@ -12,7 +12,7 @@ import argparse
 import time
 from pathlib import Path
 
-from apart import examine_apart
+from apart import Limits, examine_apart
 from catalogue import entries
 from document import document
 from rows import Outcome, read_outcomes, write_outcomes
@@ -28,7 +28,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these nets, again where they are known")
     parser.add_argument("--state", type=Path, help="the rows, JSON (default: build/zoo_SUITE.json)")
     parser.add_argument("--quick", action="store_true", help="without ONNX, which takes most of the time")
-    parser.add_argument("--limit", type=int, default=3600, help="seconds for one net")
+    parser.add_argument("--seconds", type=int, default=3600, help="for one net")
+    parser.add_argument("--memory", type=int, default=14, help="GiB for one net")
     options = parser.parse_args()
     known = {entry.name: entry for entry in entries(options.suite)}
     unknown = [name for name in options.only or () if name not in known]
@@ -36,13 +37,15 @@ def main() -> None:
         parser.error(f"{', '.join(unknown)}: not in this suite; expected names of tests/benchmarks/zoo/catalogue.py")
     state = options.state or Path("build") / f"zoo_{options.suite}.json"
     rows = read_outcomes(state)
+    limits = Limits(seconds=options.seconds, memory=options.memory)
     for name in options.only or [name for name in known if name not in rows or _is_open(rows[name], options.quick)]:
         start = time.perf_counter()
-        rows[name] = examine_apart(known[name], has_onnx=not options.quick, limit=options.limit)
+        rows[name] = examine_apart(known[name], has_onnx=not options.quick, limits=limits)
         write_outcomes(state, rows)
         print(f"{name:32} {rows[name].status} {time.perf_counter() - start:.0f} s {_words(rows[name])}", flush=True)
+    missing = [name for name in known if name not in rows]
     if options.out:
-        write_text(options.out, document(options.suite, [rows[name] for name in known if name in rows]))
+        write_text(options.out, document(options.suite, [rows[name] for name in known if name in rows], missing))
 
 
 def _is_open(row: Outcome, is_quick: bool) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import resource
 import sys
 import tempfile
+from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -22,13 +24,21 @@ _LOADED_ONCE = (
 )
 
 
-def examine_apart(entry: Entry, *, has_onnx: bool, limit: int) -> Outcome:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one net may take: seconds, and GiB of memory."""
+
+    seconds: int
+    memory: int
+
+
+def examine_apart(entry: Entry, *, has_onnx: bool, limits: Limits) -> Outcome:
     """The row of a net.
 
     Args:
         entry: The net.
         has_onnx: Whether it is exported.
-        limit: Seconds that it may take.
+        limits: What it may take.
 
     Returns:
         What `examine` found, or how its process ended.
@@ -37,15 +47,15 @@ def examine_apart(entry: Entry, *, has_onnx: bool, limit: int) -> Outcome:
     context.set_forkserver_preload([*_LOADED_ONCE, entry.suite])
     receiver, sender = context.Pipe(duplex=False)
     with tempfile.NamedTemporaryFile() as log:
-        process = context.Process(target=_child, args=(entry, has_onnx, sender, log.name))
+        process = context.Process(target=_child, args=(entry, has_onnx, limits, sender, log.name))
         process.start()
         sender.close()
         try:
-            if receiver.poll(limit):
+            if receiver.poll(limits.seconds):
                 outcome: Outcome = receiver.recv()
                 return outcome
             process.kill()
-            return Outcome(name=entry.name, problems=(f"not ready after {limit} s",))
+            return Outcome(name=entry.name, problems=(f"not ready after {limits.seconds} s",))
         except EOFError:
             process.join()
             last = (Path(log.name).read_text(encoding="utf-8").strip().splitlines() or ["no message"])[-1]
@@ -54,15 +64,13 @@ def examine_apart(entry: Entry, *, has_onnx: bool, limit: int) -> Outcome:
             process.join()
 
 
-def _child(entry: Entry, has_onnx: bool, sender: Connection, log: str) -> None:
+def _child(entry: Entry, has_onnx: bool, limits: Limits, sender: Connection, log: str) -> None:
     import torch
     from examine import examine
 
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND)
     for stream in (sys.stdout, sys.stderr):
         os.dup2(descriptor, stream.fileno())
-    own = Path("/proc/self/oom_score_adj")
-    if own.exists():
-        own.write_text("1000", encoding="utf-8")  # where memory ends, this process goes and nobody else's
+    resource.setrlimit(resource.RLIMIT_DATA, (limits.memory * 2**30,) * 2)
     torch.set_num_threads(1)
     sender.send(examine(entry, has_onnx=has_onnx))

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import reload
 import torch
 from cuts import RandomCut, Subject
@@ -16,16 +15,14 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from studentsearch.graph.liveness import liveness
-from studentsearch.graph.macs import count_macs, full_macs
+from studentsearch.graph.macs import count_macs, full_macs, paper_macs
 from studentsearch.graph.trace import trace
 from studentsearch.jobs.export import export
 from studentsearch.student.blocks import kept_by_block
-from studentsearch.student.build import build_with_weights
 from studentsearch.student.check import CutCheck
 from studentsearch.student.counts import Counts, count_everything, is_counted_by_thop, thop_macs, torch_flops
 from studentsearch.student.folder import Origin, StudentRecord, write_student
-from studentsearch.student.slice import Cut, cut
+from studentsearch.student.slice import Cut
 
 
 def count_problem(subject: Subject, student: RandomCut) -> str:
@@ -88,20 +85,14 @@ def write(folder: Path, name: str, subject: Subject, student: RandomCut, *, diff
         spec=student.cut.spec,
         origin=origin,
         counts=count_everything(student.module, trace(student.module, *shapes)),
-        teacher_counts=_whole_counts(subject),
+        teacher_counts=Counts(
+            macs=full_macs(subject.network), paper=paper_macs(subject.network), thop=0, flops=0, parameters=0
+        ),
         check=check,
         blocks=kept_by_block(subject.network, student.alive),
     )
     write_student(folder, student.cut, record)
     return True
-
-
-def _whole_counts(subject: Subject) -> Counts:
-    everything = cut(subject.network, liveness(subject.network, (), np.ones(0, dtype=np.bool_)), subject.state)
-    whole = build_with_weights(everything.spec, everything.tensors)
-    counts = count_everything(whole, subject.network)
-    assert counts.macs == full_macs(subject.network)
-    return counts
 
 
 def reload_problem(folder: Path, module: nn.Module, images: Tensor) -> str:

@@ -40,24 +40,31 @@ and the student is cut out.
 """
 
 
-def document(suite: str, outcomes: Sequence[Outcome]) -> str:
+def document(suite: str, outcomes: Sequence[Outcome], missing: Sequence[str]) -> str:
     """The page of a suite.
 
     Args:
         suite: Its library.
         outcomes: Its rows, in order.
+        missing: Names that were not run.
 
     Returns:
         Markdown.
     """
-    head = _HEAD.format(suite=suite, totals=_totals(outcomes), versions=_versions(suite), processor=_processor())
+    head = _HEAD.format(
+        suite=suite, totals=_totals(outcomes, missing), versions=_versions(suite), processor=_processor()
+    )
     return head + "".join(f"{_row(outcome)}\n" for outcome in outcomes)
 
 
-def _totals(outcomes: Sequence[Outcome]) -> str:
+def _totals(outcomes: Sequence[Outcome], missing: Sequence[str]) -> str:
     counts = Counter(outcome.status for outcome in outcomes)
     words = ", ".join(f"{counts[status]} {status}" for status in ("passed", "refused", "failed"))
-    return f"{len(outcomes)} nets: {words}."
+    text = f"{len(outcomes)} nets: {words}."
+    exported = sum(outcome.onnx_difference is not None for outcome in outcomes)
+    if exported < counts["passed"]:
+        text += f" {exported} of them were exported to ONNX, the others ran with `--quick`."
+    return text + (f"\n\nNot run: {', '.join(missing)}." if missing else "")
 
 
 def _versions(suite: str) -> str:
