@@ -8,6 +8,7 @@ from torch import Tensor
 
 from studentsearch.data.augment import Augmentation, augment
 from studentsearch.data.dataset import Images
+from studentsearch.data.transfer import send
 from studentsearch.errors import UsageError
 from studentsearch.randomness import generator
 
@@ -100,8 +101,8 @@ def normalize(pixels: Tensor, normalization: Normalization, dtype: torch.dtype =
         )
     mean = torch.tensor(normalization.mean, dtype=torch.float64).view(1, channels, 1, 1)
     std = torch.tensor(normalization.std, dtype=torch.float64).view(1, channels, 1, 1)
-    scale = (1 / (255 * std)).float().to(pixels.device)
-    offset = (-mean / std).float().to(pixels.device)
+    scale = send((1 / (255 * std)).float(), pixels.device)
+    offset = send((-mean / std).float(), pixels.device)
     layout = torch.channels_last if channels >= 3 else torch.contiguous_format
     return pixels.to(torch.float32, memory_format=layout).mul_(scale).add_(offset).to(dtype)
 
@@ -120,7 +121,7 @@ class Batches:
         normalization: Normalization,
         device: torch.device | str,
     ) -> None:
-        """Put the pictures on the device, as uint8.
+        """Put the pictures on the device, as uint8; those of a mapped file follow batch by batch.
 
         Args:
             images: Training pictures.
@@ -137,6 +138,7 @@ class Batches:
         if batch_size < 1 or len(images) == 0:
             raise UsageError(f"batches of {batch_size} from {len(images)} pictures: expected at least 1 of both")
         self._images = images.to(device)
+        self._device = torch.device(device)
         self._batch_size = min(batch_size, len(images))
         self._seed = seed
         self._phase = phase
@@ -161,16 +163,17 @@ class Batches:
         """
         epoch, position = divmod(step, self.steps_per_epoch)
         start = position * self._batch_size
-        chosen = self._images.select(self._order_of(epoch)[start : start + self._batch_size])
+        chosen = self._order_of(epoch)[start : start + self._batch_size]
         chances = generator(self._seed, f"{self._phase}/augmentation", step)
-        pixels = augment(chosen.pixels, self._augmentation, chances)
-        return Batch(inputs=normalize(pixels, self._normalization), labels=chosen.labels)
+        pixels = augment(send(self._images.pixels[chosen], self._device), self._augmentation, chances)
+        labels = send(self._images.labels[chosen], self._device)
+        return Batch(inputs=normalize(pixels, self._normalization), labels=labels)
 
     def _order_of(self, epoch: int) -> Tensor:
         """The epoch's permutation; the last one asked for is kept, since steps come in order."""
         if epoch != self._epoch:
             order = torch.randperm(len(self._images), generator=generator(self._seed, f"{self._phase}/order", epoch))
-            self._order = order.to(self._images.labels.device)
+            self._order = send(order, self._images.labels.device)
             self._epoch = epoch
         return self._order
 
@@ -190,8 +193,8 @@ def in_order(
         Batches.
     """
     for start in range(0, len(images), batch_size):
-        pixels = images.pixels[start : start + batch_size].to(device)
-        labels = images.labels[start : start + batch_size].to(device)
+        pixels = send(images.pixels[start : start + batch_size], device)
+        labels = send(images.labels[start : start + batch_size], device)
         yield Batch(inputs=normalize(pixels, normalization), labels=labels)
 
 

@@ -1,13 +1,18 @@
-"""Labelled pictures as frozen facts: uint8 pixels that stay in memory, and the classes they show."""
+"""Labelled pictures as frozen facts: uint8 pixels, in memory or in a mapped file, and the classes they show."""
 
 import hashlib
-from dataclasses import dataclass, field
+import math
+from collections.abc import Iterator
+from dataclasses import InitVar, dataclass, field
 
 import torch
 from torch import Tensor
 
 from studentsearch.data.augment import Augmentation
+from studentsearch.data.mapped import MappedPixels, Pixels
 from studentsearch.errors import InputFileError
+
+_CHUNK_BYTES = 1 << 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -15,15 +20,15 @@ class Images:
     """Pictures and their classes.
 
     Attributes:
-        pixels: `[N, C, H, W]`, uint8, 0 is black.
-        labels: `[N]`, int64, the index of each picture's class.
+        pixels: `[N, C, H, W]`, uint8, 0 is black; those of a mapped file are read where they are indexed.
+        labels: `[N]`, int64, the index of each picture's class; on the CPU where pixels are mapped.
     """
 
-    pixels: Tensor
+    pixels: Pixels
     labels: Tensor
 
     def __post_init__(self) -> None:
-        if self.pixels.dtype != torch.uint8 or self.pixels.ndim != 4:
+        if isinstance(self.pixels, Tensor) and (self.pixels.dtype != torch.uint8 or self.pixels.ndim != 4):
             raise InputFileError(
                 f"pixels are {self.pixels.dtype} of shape {tuple(self.pixels.shape)}, expected torch.uint8 of shape "
                 f"[N, C, H, W]: scale them to 0..255 and convert"
@@ -44,9 +49,10 @@ class Images:
             indices: `[M]`, int64.
 
         Returns:
-            M pictures.
+            M pictures; in the same file where pixels are mapped, which copies none of them.
         """
-        return Images(pixels=self.pixels[indices], labels=self.labels[indices])
+        pixels = self.pixels.subset(indices) if isinstance(self.pixels, MappedPixels) else self.pixels[indices]
+        return Images(pixels=pixels, labels=self.labels[indices])
 
     def to(self, device: torch.device | str) -> "Images":
         """The same pictures on another device.
@@ -55,8 +61,10 @@ class Images:
             device: Where they shall lie.
 
         Returns:
-            The pictures there.
+            The pictures there; these themselves where pixels are mapped, since such pictures are sent batch by batch.
         """
+        if isinstance(self.pixels, MappedPixels):
+            return self
         return Images(pixels=self.pixels.to(device), labels=self.labels.to(device))
 
 
@@ -72,6 +80,7 @@ class Dataset:
         mean: Mean of each channel, in 0..1.
         std: Standard deviation of each channel, in 0..1.
         augmentation: How these pictures are usually varied in training.
+        known_fingerprint: The fingerprint where it is known, since computing it reads every pixel.
         fingerprint: SHA-256 over shapes, pixels, labels and classes: equal exactly where the data are equal.
     """
 
@@ -82,9 +91,10 @@ class Dataset:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     augmentation: Augmentation
+    known_fingerprint: InitVar[str | None] = None
     fingerprint: str = field(init=False)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, known_fingerprint: str | None) -> None:
         for part, images in (("train", self.train), ("test", self.test)):
             _require_labelled(images, f"{self.name} ({part})", len(self.classes))
         if self.train.pixels.shape[1:] != self.test.pixels.shape[1:]:
@@ -97,7 +107,8 @@ class Dataset:
                 f"{self.name}: {len(self.mean)} means and {len(self.std)} standard deviations, expected one a channel, "
                 f"{self.image_shape[0]}"
             )
-        object.__setattr__(self, "fingerprint", _fingerprint(self.classes, (self.train, self.test)))
+        fingerprint = known_fingerprint or _fingerprint(self.classes, (self.train, self.test))
+        object.__setattr__(self, "fingerprint", fingerprint)
 
     @property
     def num_classes(self) -> int:
@@ -111,20 +122,16 @@ class Dataset:
         return channels, height, width
 
 
-def channel_mean(images: Images) -> tuple[float, ...]:
-    """The mean of each channel of the pictures.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelStatistics:
+    """Mean and standard deviation of each channel, in 0..1, rounded to 4 digits."""
 
-    Args:
-        images: At least one picture.
-
-    Returns:
-        One figure a channel in 0..1, rounded to 4 digits.
-    """
-    return tuple(round(_moment(counts, power=1, around=0.0) / 255, 4) for counts in _histograms(images))
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
 
 
-def channel_std(images: Images) -> tuple[float, ...]:
-    """The standard deviation of each channel of the pictures.
+def channel_statistics(images: Images) -> ChannelStatistics:
+    """The mean and the standard deviation of each channel of the pictures, in one pass over the pixels.
 
     A channel that never changes counts as one grey level, so that pixels can be divided by the figure.
 
@@ -132,19 +139,41 @@ def channel_std(images: Images) -> tuple[float, ...]:
         images: At least one picture.
 
     Returns:
-        One figure a channel in 0..1, rounded to 4 digits.
+        Both, one figure a channel.
     """
-    figures = []
-    for counts in _histograms(images):
-        variance = _moment(counts, power=2, around=_moment(counts, power=1, around=0.0))
-        figures.append(round((variance**0.5 or 1.0) / 255, 4))
-    return tuple(figures)
+    levels = _histograms(images)
+    means = [_moment(counts, power=1, around=0.0) for counts in levels]
+    deviations = [_moment(counts, power=2, around=mean) ** 0.5 for counts, mean in zip(levels, means, strict=True)]
+    return ChannelStatistics(
+        mean=tuple(round(mean / 255, 4) for mean in means),
+        std=tuple(round((deviation or 1.0) / 255, 4) for deviation in deviations),
+    )
 
 
-def _histograms(images: Images) -> list[Tensor]:
-    """How often each grey level occurs, `[256]` a channel: integers, so exact however many pictures there are."""
-    channels = images.pixels.transpose(0, 1)
-    return [torch.bincount(channel.reshape(-1), minlength=256).cpu() for channel in channels]
+def channel_mean(images: Images) -> tuple[float, ...]:
+    """The mean of each channel, see `channel_statistics`."""
+    return channel_statistics(images).mean
+
+
+def channel_std(images: Images) -> tuple[float, ...]:
+    """The standard deviation of each channel, see `channel_statistics`."""
+    return channel_statistics(images).std
+
+
+def _histograms(images: Images) -> Tensor:
+    """How often each grey level occurs, `[C, 256]`: integers, so exact however many pictures there are."""
+    counts = torch.zeros((images.pixels.shape[1], 256), dtype=torch.int64)
+    for chunk in _chunks(images.pixels):
+        channels = chunk.transpose(0, 1)
+        counts += torch.stack([torch.bincount(channel.reshape(-1), minlength=256).cpu() for channel in channels])
+    return counts
+
+
+def _chunks(pixels: Pixels) -> Iterator[Tensor]:
+    """All pictures in order, as many at once as are cheap to hold."""
+    num_pictures = max(1, _CHUNK_BYTES // max(1, math.prod(pixels.shape[1:])))
+    for start in range(0, len(pixels), num_pictures):
+        yield pixels[start : start + num_pictures]
 
 
 def _moment(counts: Tensor, *, power: int, around: float) -> float:
@@ -166,6 +195,7 @@ def _fingerprint(classes: tuple[str, ...], parts: tuple[Images, ...]) -> str:
     digest = hashlib.sha256(repr(classes).encode())
     for part in parts:
         digest.update(repr(tuple(part.pixels.shape)).encode())
-        digest.update(part.pixels.cpu().contiguous().numpy().data)
+        for chunk in _chunks(part.pixels):
+            digest.update(chunk.cpu().contiguous().numpy().data)
         digest.update(part.labels.cpu().contiguous().numpy().astype("<i8").data)
     return digest.hexdigest()

@@ -49,6 +49,12 @@ def test_fingerprint_follows_what_is_learnt_from() -> None:
         assert changed.fingerprint != made.fingerprint
 
 
+def test_a_known_fingerprint_is_taken_and_does_not_outlive_the_data() -> None:
+    made = dataclasses.replace(dataset(images(6), images(2)), known_fingerprint="known")
+    assert made.fingerprint == "known"
+    assert dataclasses.replace(made, train=images(4)).fingerprint == dataset(images(4), images(2)).fingerprint
+
+
 def test_statistics_are_those_of_the_pixels() -> None:
     made = images(50)
     pixels = made.pixels.double().transpose(0, 1).flatten(1) / 255

@@ -6,12 +6,22 @@ from pathlib import Path
 
 from studentsearch.data.dataset import Dataset
 from studentsearch.data.sources.digits import open_digits
+from studentsearch.data.sources.downsampled import open_downsampled
 from studentsearch.data.sources.folder import open_folder
 from studentsearch.data.sources.function import open_function
 from studentsearch.data.sources.published import open_cifar, open_fashion_mnist
 from studentsearch.errors import UsageError
 
-_NAMES = ("digits", "cifar10", "cifar100", "fashion-mnist", "folder:PATH", "python:module:function")
+_NAMES = (
+    "digits",
+    "cifar10",
+    "cifar100",
+    "fashion-mnist",
+    "imagenet32:PATH",
+    "imagenet64:PATH",
+    "folder:PATH",
+    "python:module:function",
+)
 
 
 def default_data_root() -> Path:
@@ -27,10 +37,11 @@ def default_data_root() -> Path:
 def open_dataset(
     name: str, *, data_root: Path | None = None, download: bool = False, image_size: int | None = None
 ) -> Dataset:
-    """The dataset of that name, decoded and in memory.
+    """The dataset of that name, decoded: in memory, except for ImageNet, whose pixels stay in a mapped file.
 
     Args:
-        name: "digits", "cifar10", "cifar100", "fashion-mnist", "folder:PATH" or "python:module:function".
+        name: "digits", "cifar10", "cifar100", "fashion-mnist", "imagenet64:PATH" (a folder with the npz batches of
+            ImageNet at 64 x 64 pixels; "imagenet32:PATH" likewise), "folder:PATH" or "python:module:function".
         data_root: Where published datasets lie; `default_data_root()` if None.
         download: Fetch a published dataset that is not there.
         image_size: Height and width in pixels that the pictures of a folder are brought to.
@@ -41,6 +52,7 @@ def open_dataset(
     Raises:
         UsageError: If no source has that name, or an option does not go with it.
         InputFileError: If files are missing, unreadable or of another form.
+        DiskError: If ImageNet cannot be unpacked beside its files.
     """
     kind, colon, rest = name.partition(":")
     if colon and rest and kind == "folder":
@@ -49,6 +61,8 @@ def open_dataset(
         raise UsageError(f"an image size of {image_size} for {name!r}: --image-size goes with folder:PATH only")
     if colon and rest and kind == "python":
         return open_function(rest)
+    if colon and rest and kind in {"imagenet32", "imagenet64"}:
+        return open_downsampled(Path(rest), int(kind.removeprefix("imagenet")))
     root = default_data_root() if data_root is None else data_root.expanduser()
     match name:
         case "digits":

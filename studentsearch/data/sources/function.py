@@ -43,4 +43,4 @@ def open_function(target: str) -> Dataset:
         raise InputFileError(
             f"python:{target} returned {type(dataset).__name__}, expected a studentsearch.data.dataset.Dataset"
         )
-    return dataclasses.replace(dataset, name=f"python:{target}")
+    return dataclasses.replace(dataset, name=f"python:{target}", known_fingerprint=dataset.fingerprint)

@@ -1,0 +1,182 @@
+"""Downsampled ImageNet: the published npz batches, unpacked once into a memory-mapped cache beside them."""
+
+import itertools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from studentsearch.data.augment import Augmentation
+from studentsearch.data.dataset import ChannelStatistics, Dataset, Images, channel_statistics
+from studentsearch.data.sources.npz import NpzBatch, read_pixels, survey_npz
+from studentsearch.data.sources.pixel_cache import (
+    CacheFacts,
+    Part,
+    PartFacts,
+    SourceFile,
+    clear,
+    only_builder,
+    open_part,
+    read_facts,
+    require_space,
+    source_file,
+    write_facts,
+    write_part,
+)
+from studentsearch.errors import InputFileError
+
+_TRAIN_NAME = re.compile(r"train_data_batch_(\d+)\.npz")
+_TEST_NAME = "val_data.npz"
+# Four times those of the whole ImageNet; a damaged label would otherwise make millions of classes.
+_MOST_CLASSES = 100_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Source:
+    """The published files of one size of pictures.
+
+    Attributes:
+        path: The folder that holds them.
+        train: The files to learn from, in the order of their numbers.
+        side: Height and width of the pictures.
+    """
+
+    path: Path
+    train: tuple[Path, ...]
+    side: int
+
+    @property
+    def cache(self) -> Path:
+        return self.path / "cache"
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        return 3, self.side, self.side
+
+    def files(self) -> tuple[SourceFile, ...]:
+        return tuple(source_file(path) for path in (*self.train, self.path / _TEST_NAME))
+
+
+def open_downsampled(path: Path, side: int) -> Dataset:
+    """ImageNet at 32 x 32 or 64 x 64 pixels; the first opening unpacks it to `PATH/cache`, later ones map that.
+
+    The cache is built again where it is not whole, or where an npz file has another size or date than it had.
+
+    Args:
+        path: Holds train_data_batch_1.npz ... train_data_batch_10.npz, or some of them, and val_data.npz.
+        side: Height and width of the pictures.
+
+    Returns:
+        The dataset; its pixels stay in the cache. Classes are called by their numbers, from "0" on.
+
+    Raises:
+        InputFileError: If files are missing, damaged or of another form.
+        DiskError: If the cache cannot be written.
+    """
+    source = _find(path.expanduser().resolve(), side)
+    files = source.files()
+    facts = read_facts(source.cache, files, source.image_shape)
+    if facts is not None:
+        return _open(source, facts)
+    with only_builder(source.cache):
+        # Another process may have built it meanwhile.
+        facts = read_facts(source.cache, files, source.image_shape)
+        return _build(source, files) if facts is None else _open(source, facts)
+
+
+def _find(path: Path, side: int) -> _Source:
+    if not path.is_dir():
+        raise InputFileError(f"{path} is not a folder: expected one that holds train_data_batch_1.npz and {_TEST_NAME}")
+    files = (entry for entry in path.iterdir() if entry.is_file())
+    numbers = {int(found[1]): file for file in files if (found := _TRAIN_NAME.fullmatch(file.name))}
+    if not numbers or not (path / _TEST_NAME).is_file():
+        missing = _TEST_NAME if numbers else "train_data_batch_1.npz"
+        raise InputFileError(
+            f"{path} holds no {missing}: expected the npz files of downsampled ImageNet, train_data_batch_1.npz to "
+            f"train_data_batch_10.npz and {_TEST_NAME}; unpack the published archives there"
+        )
+    return _Source(path=path, train=tuple(numbers[number] for number in sorted(numbers)), side=side)
+
+
+def _build(source: _Source, files: tuple[SourceFile, ...]) -> Dataset:
+    """Unpack all files to the cache; what can be wrong with them is looked for before anything is written."""
+    train = [survey_npz(path, source.side) for path in source.train]
+    test = survey_npz(source.path / _TEST_NAME, source.side)
+    num_classes = max(_highest_label(batch, _MOST_CLASSES) for batch in train)
+    _highest_label(test, num_classes)
+    clear(source.cache)
+    require_space(source.cache, sum(len(batch.labels) for batch in (*train, test)), source.image_shape)
+    try:
+        train_facts = write_part(source.cache, "train", _labels(train), _pixels(train))
+        test_facts = write_part(source.cache, "test", _labels([test]), _pixels([test]))
+        images = _open_part(source, "train", train_facts)
+        statistics = channel_statistics(images)
+        dataset = _dataset(source, num_classes, images, _open_part(source, "test", test_facts), statistics)
+        facts = CacheFacts(
+            sources=files,
+            image_shape=source.image_shape,
+            num_classes=num_classes,
+            train=train_facts,
+            test=test_facts,
+            mean=dataset.mean,
+            std=dataset.std,
+            fingerprint=dataset.fingerprint,
+        )
+        write_facts(source.cache, facts)
+    except BaseException:
+        clear(source.cache)
+        raise
+    return dataset
+
+
+def _open(source: _Source, facts: CacheFacts) -> Dataset:
+    train, test = _open_part(source, "train", facts.train), _open_part(source, "test", facts.test)
+    statistics = ChannelStatistics(mean=facts.mean, std=facts.std)
+    return _dataset(source, facts.num_classes, train, test, statistics, facts.fingerprint)
+
+
+def _open_part(source: _Source, part: Part, facts: PartFacts) -> Images:
+    return open_part(source.cache, part, (facts.num_pictures, *source.image_shape))
+
+
+def _dataset(
+    source: _Source,
+    num_classes: int,
+    train: Images,
+    test: Images,
+    statistics: ChannelStatistics,
+    known_fingerprint: str | None = None,
+) -> Dataset:
+    return Dataset(
+        name=f"imagenet{source.side}:{source.path}",
+        classes=tuple(str(number) for number in range(num_classes)),
+        train=train,
+        test=test,
+        mean=statistics.mean,
+        std=statistics.std,
+        # An eighth of the height is the field's 4 pixels of 32.
+        augmentation=Augmentation(shift=source.side // 8, flip=True),
+        known_fingerprint=known_fingerprint,
+    )
+
+
+def _highest_label(batch: NpzBatch, at_most: int) -> int:
+    low, high = int(batch.labels.min()), int(batch.labels.max())
+    origin = ", the highest of the train files" if at_most < _MOST_CLASSES else ""
+    if low < 1 or high > at_most:
+        raise InputFileError(
+            f"{batch.path}: labels run from {low} to {high}, expected 1 to {at_most} at most{origin}: "
+            f"fetch the file again"
+        )
+    return high
+
+
+def _labels(batches: list[NpzBatch]) -> npt.NDArray[np.int64]:
+    return np.concatenate([batch.labels for batch in batches]) - 1
+
+
+def _pixels(batches: list[NpzBatch]) -> Iterator[bytes]:
+    return itertools.chain.from_iterable(map(read_pixels, batches))

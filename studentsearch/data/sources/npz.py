@@ -1,0 +1,137 @@
+"""One npz batch of downsampled ImageNet: its labels at once, its pixels as a stream; nothing is unpickled."""
+
+import math
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import numpy.typing as npt
+
+from studentsearch.errors import InputFileError
+
+_CHUNK_PICTURES = 1024
+_MEMBERS = ("data.npy", "labels.npy")
+_CHANNELS = 3
+_SIDES = (32, 64)
+# Memory: a damaged header may claim any shape.
+_DAMAGED = (OSError, EOFError, MemoryError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class NpzBatch:
+    """What a file of pictures holds, known before its pixels are read.
+
+    Attributes:
+        path: The file.
+        labels: `[N]`, int64, as the file has them: counted from 1.
+        side: Height and width of its pictures.
+    """
+
+    path: Path
+    labels: npt.NDArray[np.int64]
+    side: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Header:
+    shape: tuple[int, ...]
+    dtype: np.dtype[np.generic]
+    is_column_major: bool
+
+
+def survey_npz(path: Path, side: int) -> NpzBatch:
+    """The labels of a file, after a look at what its pixels claim to be.
+
+    Args:
+        path: An npz file with `data`, uint8 `[N, 3 * side * side]`, and `labels`, N integers.
+        side: Height and width of the pictures.
+
+    Returns:
+        What the file holds.
+
+    Raises:
+        InputFileError: If the file is damaged, lacks either array, or holds another form of array.
+    """
+    with _opened(path) as archive:
+        missing = [name.removesuffix(".npy") for name in _MEMBERS if name not in archive.namelist()]
+        if missing:
+            found = ", ".join(name.removesuffix(".npy") for name in archive.namelist()) or "nothing"
+            raise InputFileError(
+                f"{path} holds {found} and no {missing[0]}, expected data and labels: fetch the file again"
+            )
+        with archive.open("labels.npy") as member:
+            labels = np.lib.format.read_array(member, allow_pickle=False)
+        with archive.open("data.npy") as member:
+            header = _read_header(member)
+    if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(labels) == 0:
+        raise InputFileError(
+            f"{path}: labels are {labels.dtype} of shape {labels.shape}, expected a row of integers, one a picture: "
+            f"fetch the file again"
+        )
+    _require_rows(path, header, num_pictures=len(labels), side=side)
+    return NpzBatch(path=path, labels=labels.astype(np.int64), side=side)
+
+
+def read_pixels(batch: NpzBatch) -> Iterator[bytes]:
+    """The pixels of a file, some pictures at a time.
+
+    Args:
+        batch: What `survey_npz` found.
+
+    Yields:
+        Whole pictures, each its red, its green and its blue plane.
+
+    Raises:
+        InputFileError: If the file is damaged, or holds fewer or more bytes than it states.
+    """
+    picture_bytes = _CHANNELS * batch.side**2
+    missing = len(batch.labels) * picture_bytes
+    with _opened(batch.path) as archive, archive.open("data.npy") as member:
+        _read_header(member)
+        # One byte more than is due, if there is one: reading to the end is also what checks the sum over the file.
+        while chunk := member.read(min(_CHUNK_PICTURES * picture_bytes, missing + 1)):
+            missing -= len(chunk)
+            if missing < 0 or len(chunk) % picture_bytes:
+                break
+            yield chunk
+    if missing:
+        raise InputFileError(
+            f"{batch.path}: data holds {'more' if missing < 0 else 'fewer'} bytes than its "
+            f"{len(batch.labels)} pictures of {picture_bytes}: fetch the file again"
+        )
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except _DAMAGED as error:
+        reason = " ".join(str(error).split())
+        raise InputFileError(f"{path} cannot be read ({reason}), expected an npz file: fetch the file again") from error
+
+
+def _read_header(member: IO[bytes]) -> _Header:
+    version = np.lib.format.read_magic(member)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, is_column_major, dtype = read(member)
+    return _Header(shape=shape, dtype=dtype, is_column_major=is_column_major)
+
+
+def _require_rows(path: Path, header: _Header, *, num_pictures: int, side: int) -> None:
+    expected = (num_pictures, _CHANNELS * side**2)
+    if header.shape == expected and header.dtype == np.uint8 and not header.is_column_major:
+        return
+    order = ", columns first" if header.is_column_major else ""
+    found_side = math.isqrt(header.shape[-1] // _CHANNELS) if header.shape else 0
+    other = found_side in _SIDES and found_side != side
+    cure = f"open such pictures as imagenet{found_side}:PATH" if other else "fetch the file again"
+    raise InputFileError(
+        f"{path}: data is {header.dtype} of shape {header.shape}{order}, expected uint8 of shape {expected}, rows of "
+        f"red, green and blue planes, for as many labels: {cure}"
+    )
