@@ -6,6 +6,7 @@ Source:
 """
 
 from collections import OrderedDict
+from dataclasses import dataclass
 
 from torch import nn
 from torchvision.models.mobilenetv2 import MobileNetV2
@@ -49,13 +50,45 @@ def mobilenet(*, num_classes: int, in_channels: int = 3, image_size: int = 32) -
     """
     first, *later = _strides(image_size)
     strides = iter(later)
-    features = [_convolution(in_channels, _FIRST_WIDTH, stride=first)]
+    blocks = tuple(
+        SeparableBlock(width=width, stride=next(strides) if is_halved else 1) for width, is_halved in _BLOCKS
+    )
+    return mobilenet_of(blocks, num_classes=num_classes, in_channels=in_channels, stem_stride=first)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeparableBlock:
+    """A depthwise convolution of 3x3 and a pointwise one, BatchNorm and ReLU behind each.
+
+    Attributes:
+        width: Its output channels.
+        stride: Of the depthwise convolution.
+    """
+
+    width: int
+    stride: int = 1
+
+
+def mobilenet_of(
+    blocks: tuple[SeparableBlock, ...], *, num_classes: int, in_channels: int = 3, stem_stride: int = 1
+) -> nn.Module:
+    """A stem 32 channels wide, separable blocks, and one linear layer on the averaged map.
+
+    Args:
+        blocks: The blocks in order, at least one.
+        num_classes: Logits, >= 1.
+        in_channels: Channels of the picture, >= 1.
+        stem_stride: Stride of the stem.
+
+    Returns:
+        A network with fresh weights, in training mode.
+    """
+    features = [_convolution(in_channels, _FIRST_WIDTH, stride=stem_stride)]
     width = _FIRST_WIDTH
-    for out_width, is_halved in _BLOCKS:
-        stride = next(strides) if is_halved else 1
-        depthwise = _convolution(width, width, stride=stride, groups=width)
-        features.append(nn.Sequential(*depthwise, *_convolution(width, out_width, kernel_size=1)))
-        width = out_width
+    for block in blocks:
+        depthwise = _convolution(width, width, stride=block.stride, groups=width)
+        features.append(nn.Sequential(*depthwise, *_convolution(width, block.width, kernel_size=1)))
+        width = block.width
     network = nn.Sequential(
         OrderedDict[str, nn.Module](
             features=nn.Sequential(*features),

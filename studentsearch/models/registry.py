@@ -9,6 +9,7 @@ from torch import nn
 
 from studentsearch.errors import UsageError
 from studentsearch.models.cifar import densenet_bc, densenet_digits
+from studentsearch.models.cross_layer import MOBILENET_DEPTHS, STAGED_VGG_DEPTHS, cross_layer_mobilenet, cross_layer_vgg
 from studentsearch.models.libraries import LIBRARIES, library_of
 from studentsearch.models.library import Sizes
 from studentsearch.models.mobilenet import mobilenet, mobilenet_v2
@@ -19,6 +20,8 @@ from studentsearch.models.vgg import VGG_DEPTHS, vgg
 _ALIASES = {"densenet": "densenet100_12"}
 _CIFAR = Sizes(num_classes=10, in_channels=3, image_size=32)
 _DIGITS = Sizes(num_classes=10, in_channels=1, image_size=8)
+_CIFAR100 = Sizes(num_classes=100, in_channels=3, image_size=32)
+_IMAGENET64 = Sizes(num_classes=1000, in_channels=3, image_size=64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +32,13 @@ class _Family:
         pattern: The whole name; its groups are integers.
         listed: Names shown to a user who asks what there is.
         build: From the integers in the name and the sizes to a network.
+        usual: What its networks are for.
     """
 
     pattern: str
     listed: tuple[str, ...]
     build: Callable[[tuple[int, ...], Sizes], nn.Module]
+    usual: Sizes = _CIFAR
 
 
 def _one_of(depths: tuple[int, ...]) -> str:
@@ -52,6 +57,7 @@ _FAMILIES = (
         pattern=r"densenet_digits",
         listed=("densenet_digits",),
         build=lambda _, sizes: densenet_digits(num_classes=sizes.num_classes, in_channels=sizes.in_channels),
+        usual=_DIGITS,
     ),
     _Family(
         pattern=f"resnet{_one_of(CIFAR_DEPTHS)}",
@@ -93,6 +99,22 @@ _FAMILIES = (
             num_classes=sizes.num_classes, in_channels=sizes.in_channels, image_size=sizes.image_size
         ),
     ),
+    _Family(
+        pattern=f"cl_vgg{_one_of(STAGED_VGG_DEPTHS)}",
+        listed=tuple(f"cl_vgg{depth}" for depth in STAGED_VGG_DEPTHS),
+        build=lambda words, sizes: cross_layer_vgg(
+            depth=words[0], num_classes=sizes.num_classes, in_channels=sizes.in_channels
+        ),
+        usual=_CIFAR100,
+    ),
+    _Family(
+        pattern=f"cl_mobilenet{_one_of(MOBILENET_DEPTHS)}",
+        listed=tuple(f"cl_mobilenet{depth}" for depth in MOBILENET_DEPTHS),
+        build=lambda words, sizes: cross_layer_mobilenet(
+            depth=words[0], num_classes=sizes.num_classes, in_channels=sizes.in_channels
+        ),
+        usual=_IMAGENET64,
+    ),
 )
 
 
@@ -118,7 +140,7 @@ def canonical_name(name: str) -> str:
 
 
 def usual_sizes(name: str) -> Sizes:
-    """What a network is usually built for: CIFAR-10 for networks of small pictures, else what its library says.
+    """What a network is usually built for: CIFAR-10 for most networks of small pictures, else what its library says.
 
     Args:
         name: Any model name.
@@ -130,7 +152,9 @@ def usual_sizes(name: str) -> Sizes:
     if found is not None:
         library, rest = found
         return library.usual_sizes(rest)
-    return _DIGITS if name == "densenet_digits" else _CIFAR
+    families = (family for family in _FAMILIES if re.fullmatch(family.pattern, canonical_name(name)))
+    family = next(families, None)
+    return _CIFAR if family is None else family.usual
 
 
 def build_model(name: str, *, num_classes: int, in_channels: int = 3, image_size: int = 32) -> nn.Module:
@@ -169,7 +193,7 @@ def _unknown(name: str) -> str:
     longer = [known for known in model_names() if known.startswith(f"{name}_")]
     close = difflib.get_close_matches(name, model_names(), n=3, cutoff=0.5)
     nearest = list(dict.fromkeys(longer + elsewhere + close))
-    hint = f"nearest: {', '.join(nearest)}" if nearest else f"expected one such as {model_names()[0]}"
+    hint = f"nearest: {', '.join(nearest)}" if nearest else f"expected one such as {next(iter(_ALIASES))}"
     return (
         f'unknown model "{name}"; {hint}; list all with: '
         'python -c "from studentsearch.models.registry import model_names; print(*model_names())"; '

@@ -30,9 +30,23 @@ def vgg(*, depth: int, num_classes: int, in_channels: int = 3) -> nn.Module:
     Returns:
         A network with fresh weights, in training mode.
     """
+    return vgg_of(_CONVS[depth], num_classes=num_classes, in_channels=in_channels)
+
+
+def vgg_of(num_convs: tuple[int, ...], *, num_classes: int, in_channels: int = 3) -> nn.Module:
+    """VGG with BatchNorm and any number of convolutions.
+
+    Args:
+        num_convs: Convolutions of each of the five stages, >= 1.
+        num_classes: Logits, >= 1.
+        in_channels: Channels of the picture, >= 1.
+
+    Returns:
+        A network with fresh weights, in training mode.
+    """
     network = nn.Sequential(
         OrderedDict[str, nn.Module](
-            features=nn.Sequential(*_features(_CONVS[depth], in_channels)),
+            features=nn.Sequential(*_features(num_convs, in_channels)),
             avgpool=nn.AdaptiveAvgPool2d(1),
             flatten=nn.Flatten(),
             classifier=nn.Linear(_WIDTHS[-1], num_classes),

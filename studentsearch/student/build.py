@@ -12,6 +12,7 @@ from torch import Tensor, fx, nn
 from studentsearch.errors import InputFileError
 from studentsearch.graph.arguments import BATCH, INPUT, Argument, decode, resolve
 from studentsearch.graph.describe import layer_class
+from studentsearch.graph.network import Operation
 from studentsearch.student.spec import Step, StudentSpec
 
 
@@ -36,11 +37,21 @@ def build(spec: StudentSpec) -> nn.Module:
     graph = fx.Graph()
     values: dict[str, fx.Node] = {}
     for step in spec.steps:
-        values[step.name] = _call(graph, step, tuple(values[name] for name in step.inputs))
+        values[step.name] = add_step(graph, step, tuple(values[name] for name in step.inputs))
     return fx.GraphModule(root, graph, class_name="Student")
 
 
-def _call(graph: fx.Graph, step: Step, inputs: tuple[fx.Node, ...]) -> fx.Node:
+def add_step(graph: fx.Graph, step: Step, inputs: tuple[fx.Node, ...]) -> fx.Node:
+    """Write one step of a forward pass.
+
+    Args:
+        graph: What was written so far.
+        step: A step.
+        inputs: The nodes of the steps that it reads.
+
+    Returns:
+        Its node.
+    """
     operation = step.operation
     match operation.kind:
         case "Input":
@@ -52,8 +63,7 @@ def _call(graph: fx.Graph, step: Step, inputs: tuple[fx.Node, ...]) -> fx.Node:
         case "Add":
             return graph.call_function(torch.add, inputs)
         case "Output":
-            structure = operation.arguments.get("structure", (INPUT, 0))
-            return cast(fx.Node, graph.output(cast(fx.node.Argument, decode(structure, inputs, None))))
+            return cast(fx.Node, graph.output(answer(operation, inputs)))
         case "Call":
             batch = _batch(graph) if _mentions_batch(operation.arguments["arguments"]) else None
             arguments = cast(tuple[fx.node.Argument, ...], decode(operation.arguments["arguments"], inputs, batch))
@@ -65,6 +75,12 @@ def _call(graph: fx.Graph, step: Step, inputs: tuple[fx.Node, ...]) -> fx.Node:
             return graph.call_function(operator.getitem, (attended, 0))
         case _:
             return graph.call_module(step.path, inputs)
+
+
+def answer(output: Operation, inputs: tuple[fx.Node, ...]) -> fx.node.Argument:
+    """What a forward pass returns: one tensor, or several as the network groups them."""
+    structure = output.arguments.get("structure", (INPUT, 0))
+    return cast(fx.node.Argument, decode(structure, inputs, None))
 
 
 def _batch(graph: fx.Graph) -> fx.Node:
