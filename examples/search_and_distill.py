@@ -40,7 +40,7 @@ def main(folder: Path) -> None:
 
     distilled = distill(
         DistillOptions(
-            source=folder / "search",
+            student=folder / "search",
             out=folder / "distill",
             init="inherit",
             compute=compute,

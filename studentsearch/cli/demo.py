@@ -52,7 +52,7 @@ def _distill(source: Path, out: Path, progress: "Progress") -> None:
     from studentsearch.jobs.distill import DistillOptions, default_training_recipe, distill
 
     recipe = replace(default_training_recipe("inherit"), epochs=_DISTILL_EPOCHS, rate=_DISTILL_RATE)
-    options = DistillOptions(source=source, out=out, init="inherit", compute=_compute(), recipe=recipe)
+    options = DistillOptions(student=source, out=out, init="inherit", compute=_compute(), recipe=recipe)
     distill(options, progress)
 
 

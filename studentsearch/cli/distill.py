@@ -1,97 +1,158 @@
-"""`studentsearch distill`: teach a found student what its teacher knows."""
+"""`studentsearch distill`: teach a student what its teachers know."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from studentsearch.cli import options as option
-from studentsearch.cli.recipe import training_recipe
+from studentsearch.cli.groups import ComputeGroup, DataGroup, TrainingGroup, grouped
+from studentsearch.cli.loss import LossGroup
+from studentsearch.cli.methods import show_methods
+from studentsearch.cli.options import default_out
 from studentsearch.cli.show import show_run
+from studentsearch.errors import UsageError
 
 if TYPE_CHECKING:
     from studentsearch.jobs.distill import DistillOptions
+    from studentsearch.jobs.presets import Pair
 
-_TERMS = "Distillation"
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="A search run, or a student folder inside it.")]
+_TEACHERS, _START = "Teachers", "Student"
+Student = Annotated[
+    str | None,
+    typer.Argument(metavar="STUDENT", help=f"A search run, a student folder, or a m{option.NAME_HELP[1:]}"),
+]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        metavar="NAME",
+        help="A published pair with its recipe: vgg11_6, resnet32_8, mobilenet16_9, resnet50_18, resnet18_10, "
+        "resnet50_10; in place of STUDENT and --teacher.",
+        rich_help_panel=_START,
+    ),
+]
 Budget = Annotated[
     str | None,
-    typer.Option("--budget", metavar="LABEL", help="Which of the run's students (90M); without it the smallest."),
+    typer.Option(
+        "--budget",
+        metavar="LABEL",
+        help="Which of the run's students (90M); without it the smallest.",
+        rich_help_panel=_START,
+    ),
 ]
 Init = Annotated[
     Literal["scratch", "inherit"],
-    typer.Option("--init", help="Fresh weights, as published, or those the student was cut with."),
-]
-Temperature = Annotated[float, typer.Option("--temperature", help="Of both softmax outputs.", rich_help_panel=_TERMS)]
-HardWeight = Annotated[
-    float,
     typer.Option(
-        "--lambda", min=0, max=1, help="Share of the labels; the teacher has the rest.", rich_help_panel=_TERMS
+        "--init", help="Fresh weights, as published, or those the student was cut with.", rich_help_panel=_START
+    ),
+]
+Teacher = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--teacher",
+        metavar="MODEL",
+        help="A model name or a student folder; may be repeated. A found student has its search's teacher.",
+        rich_help_panel=_TEACHERS,
+    ),
+]
+Via = Annotated[
+    str | None,
+    typer.Option(
+        "--via",
+        metavar="MODEL",
+        help="A temporal network between: the teachers teach it, then it teaches the student.",
+        rich_help_panel=_TEACHERS,
     ),
 ]
 
 
+@grouped
 def distill(
-    run: Run,
+    student: Student = None,
+    *,
+    preset: Preset = None,
     budget: Budget = None,
     init: Init = "scratch",
-    temperature: Temperature = 4.0,
-    hard_weight: HardWeight = 0.1,
-    epochs: option.Epochs = None,
-    steps: option.TrainingSteps = None,
-    batch: option.Batch = None,
-    rate: option.Rate = None,
-    schedule: option.ScheduleName = None,
-    milestones: option.Milestones = None,
-    warmup: option.Warmup = None,
-    weight_decay: option.WeightDecay = None,
+    teacher: Teacher = None,
+    weights: option.SeveralWeights = None,
+    via: Via = None,
+    loss: LossGroup,
+    training: TrainingGroup,
     out: option.Out = None,
-    data_root: option.DataRoot = None,
-    device: option.Device = "auto",
-    precision: option.Precision = "auto",
-    threads: option.Threads = None,
-    seed: option.Seed = 0,
+    images: DataGroup,
+    compute: ComputeGroup,
     as_json: option.Json = False,
 ) -> None:
-    """Distil the teacher into a student; teacher and data are those of its search.
+    """Teach a student what one or several teachers know.
 
-    From scratch as published: 300 epochs, batch 128, rate 0.1 divided by 10 at a half and at three quarters. From
-    inherited weights: 10 epochs, batch 64, rate 0.02 along a cosine.
+    A found student has teacher and data of its search; a network by name needs --teacher, --weights and --data.
+    From scratch as the search was published: 300 epochs, batch 128, rate 0.1 divided by 10 at a half and at three
+    quarters. From inherited weights: 10 epochs, batch 64, rate 0.02 along a cosine.
     """
+    if loss.method == "list":
+        show_methods(as_json=as_json)
+        return
     from studentsearch.jobs.distill import DistillOptions, default_training_recipe
-    from studentsearch.jobs.options import ComputeOptions
+    from studentsearch.jobs.presets import pair, usual_recipe
 
-    recipe = training_recipe(
-        default_training_recipe(init),
-        epochs=epochs,
-        steps=steps,
-        batch=batch,
-        rate=rate,
-        schedule=schedule,
-        milestones=milestones,
-        warmup=warmup,
-        weight_decay=weight_decay,
-    )
+    published = None if preset is None else pair(preset)
+    usual = usual_recipe(training.recipe, None if published is None else published.recipe)
+    who = _who(student, teacher, via, published)
+    method = loss.options(is_published=published is not None)
     options = DistillOptions(
-        source=run,
-        out=out or _usual_out(run, budget, init),
+        student=who.student,
+        out=out or _usual_out(who.student, budget, init, method.name),
+        teachers=who.teachers,
+        weights=tuple(weights or ()),
         budget=budget,
         init=init,
-        temperature=temperature,
-        hard_weight=hard_weight,
-        data_root=data_root,
-        compute=ComputeOptions(device=device, precision=precision, threads=threads, seed=seed),
-        recipe=recipe,
+        method=method,
+        via=who.via,
+        data=images.options(
+            data=None if published is None else published.data, augment=None if usual is None else usual.augment
+        ),
+        compute=compute.options(),
+        recipe=training.training(default_training_recipe(init) if usual is None else usual.training),
     )
     _run(options, as_json=as_json)
 
 
-def _usual_out(run: Path, budget: str | None, init: str) -> Path:
-    """RUN/distill-LABEL-INIT, for a student folder beside it in its run."""
-    from studentsearch.jobs.distill import locate_student
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Who:
+    """Who is taught by whom."""
 
-    run_path, student = locate_student(run, budget)
-    return run_path / f"distill-{student.name}-{init}"
+    student: str
+    teachers: tuple[str, ...]
+    via: str | None
+
+
+def _who(student: str | None, teacher: list[str] | None, via: str | None, published: "Pair | None") -> _Who:
+    """The user's words, else those of a published pair."""
+    if published is None:
+        if student is None:
+            raise UsageError("found no student; give a search run, a student folder, a model name, or --preset NAME")
+        return _Who(student=student, teachers=tuple(teacher or ()), via=via)
+    return _Who(
+        student=student or published.student,
+        teachers=tuple(teacher or (published.teacher,)),
+        via=via or published.via,
+    )
+
+
+def _usual_out(student: str, budget: str | None, init: str, method: str) -> Path:
+    """Inside the search run that a found student lies in: RUN/distill-LABEL-METHOD-INIT; else under runs/."""
+    from studentsearch.jobs.students import locate_student, search_run_of
+    from studentsearch.models.registry import model_names
+
+    path = Path(student)
+    if not path.is_dir() or student in model_names():
+        return default_out("distill", student, method)
+    folder = locate_student(path, budget)
+    run = search_run_of(folder)
+    words = f"{folder.name}-{init}" if method == "hinton" else f"{folder.name}-{method}-{init}"
+    return default_out("distill", folder.name, method) if run is None else run / f"distill-{words}"
 
 
 def _run(options: "DistillOptions", *, as_json: bool) -> None:

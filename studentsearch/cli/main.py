@@ -18,6 +18,7 @@ from studentsearch.cli.evaluate import evaluate
 from studentsearch.cli.export import export
 from studentsearch.cli.report import report
 from studentsearch.cli.search import search
+from studentsearch.cli.study import study
 from studentsearch.cli.teach import teach
 from studentsearch.errors import DiskError, StudentSearchError
 
@@ -34,7 +35,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, search, distill, evaluate, report, count, export, teach):
+for command in (demo, search, distill, study, evaluate, report, count, export, teach):
     app.command()(command)
 
 

@@ -18,7 +18,7 @@ DataName = Annotated[
         "--data",
         metavar="NAME",
         help="digits, cifar10, cifar100, fashion-mnist, folder:PATH (train/ and test/ or val/, one folder a class), "
-        "python:module:function. Without it: what the model was published for.",
+        "imagenet64:PATH (npz batches), python:module:function. Without it: what the model was published for.",
         rich_help_panel=_DATA,
     ),
 ]
@@ -48,7 +48,9 @@ Std = Annotated[
 ]
 Augment = Annotated[
     str | None,
-    typer.Option("--augment", metavar="WORDS", help="none, flip, shift:4, shift:4+flip.", rich_help_panel=_DATA),
+    typer.Option(
+        "--augment", metavar="WORDS", help="none, flip, shift:4+flip, shift:4+rotate:15+flip.", rich_help_panel=_DATA
+    ),
 ]
 Weights = Annotated[
     Path | None,
@@ -56,6 +58,25 @@ Weights = Annotated[
         "--weights",
         metavar="FILE",
         help="Weights: .safetensors or a torch state dict; of torchvision:NAME and timm:NAME also a name, as DEFAULT.",
+    ),
+]
+SeveralWeights = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--weights",
+        metavar="FILE",
+        help="A teacher's weights, as of search; once for each teacher of an ensemble.",
+        rich_help_panel="Teachers",
+    ),
+]
+RecipeName = Annotated[
+    str | None,
+    typer.Option(
+        "--recipe",
+        metavar="NAME",
+        help="Published training: search, cross-layer, cross-layer-resnet50, cross-layer-imagenet64; single options "
+        "below go before it.",
+        rich_help_panel=_TRAINING,
     ),
 ]
 Skip = Annotated[

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from studentsearch.cli import options as option
+from studentsearch.cli.groups import ComputeGroup, DataGroup, grouped
 from studentsearch.cli.options import default_out, given
 from studentsearch.cli.show import show_run
 
@@ -79,17 +80,13 @@ AsPrinted = Annotated[
 ]
 
 
+@grouped
 def search(
     flops: Flops,
+    *,
     teacher: Teacher = "densenet",
     weights: option.Weights = None,
-    data: option.DataName = None,
-    data_root: option.DataRoot = None,
-    download: option.Download = False,
-    image_size: option.ImageSize = None,
-    mean: option.Mean = None,
-    std: option.Std = None,
-    augment: option.Augment = None,
+    images: DataGroup,
     out: option.Out = None,
     skip: option.Skip = None,
     steps: Steps = None,
@@ -104,20 +101,14 @@ def search(
     gate_rate: GateRate = None,
     weight_rate: WeightRate = None,
     printed: AsPrinted = False,
-    device: option.Device = "auto",
-    precision: option.Precision = "auto",
-    threads: option.Threads = None,
-    seed: option.Seed = 0,
+    compute: ComputeGroup,
     as_json: option.Json = False,
 ) -> None:
     """Search students within one or several budgets inside a trained teacher, and cut them out."""
-    from studentsearch.jobs.options import ComputeOptions, DataOptions
     from studentsearch.jobs.search import SearchOptions
     from studentsearch.search.objective import Objective
 
-    images = DataOptions(
-        name=data, data_root=data_root, download=download, image_size=image_size, augment=augment, mean=mean, std=std
-    )
+    chosen = images.options()
     term = Objective(
         kind=objective,
         temperature=temperature,
@@ -130,10 +121,10 @@ def search(
     options = SearchOptions(
         teacher=teacher,
         budgets=tuple(flops.split(",")),
-        out=out or _usual_out(teacher, images),
+        out=out or _usual_out(teacher, chosen),
         weights=weights,
-        data=images,
-        compute=ComputeOptions(device=device, precision=precision, threads=threads, seed=seed),
+        data=chosen,
+        compute=compute.options(),
         recipe=recipe,
         skip=tuple(skip or ()),
     )

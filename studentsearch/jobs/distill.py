@@ -1,23 +1,20 @@
-"""The distill job: teach a found student what its teacher knows, by labels and softened outputs."""
+"""The distill job: teach a student what its teachers know, through answers, feature maps, or a network between them."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
-from studentsearch.data.batches import Normalization
-from studentsearch.distill.soft_targets import soft_target_loss
-from studentsearch.divergence import distillation_kl
+from studentsearch.data.batches import in_order
+from studentsearch.engine.evaluate import TIMED_IMAGES, milliseconds_per_image
 from studentsearch.engine.progress import Progress, SilentProgress
 from studentsearch.engine.runtime import Runtime, open_runtime
-from studentsearch.errors import RunFolderError, UsageError
+from studentsearch.errors import UsageError
+from studentsearch.jobs.knowledge import MethodOptions, distillation_terms, make_objective, plan_points, terms_as_json
 from studentsearch.jobs.opening import (
     OpenedData,
     OpenedModel,
@@ -28,12 +25,32 @@ from studentsearch.jobs.opening import (
     open_model,
 )
 from studentsearch.jobs.options import ComputeOptions, DataOptions
-from studentsearch.jobs.training import Judged, Training, TrainingRecipe
-from studentsearch.runs.files import JsonValue, file_sha256
+from studentsearch.jobs.students import (
+    Init,
+    OpenedStudent,
+    locate_student,
+    open_found_student,
+    open_named_student,
+    search_run_of,
+    write_trained,
+)
+from studentsearch.jobs.teachers import (
+    common_normalization,
+    open_search_data,
+    open_search_teacher,
+    search_data,
+    teacher_choices,
+    warn_of_chance,
+)
+from studentsearch.jobs.training import Judged, Trained, Training, TrainingRecipe
+from studentsearch.models.registry import model_names
+from studentsearch.runs.files import JsonValue
 from studentsearch.runs.folder import RunFolder
-from studentsearch.runs.manifest import Manifest, read_manifest
-from studentsearch.student.build import build
-from studentsearch.student.folder import WEIGHTS_NAME, StoredStudent, is_student_folder, read_student, rewrite_weights
+from studentsearch.runs.manifest import MANIFEST_NAME, read_manifest
+from studentsearch.student.counts import Counts, count_everything
+from studentsearch.student.folder import Origin, is_student_folder
+
+_VIA = "via"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,40 +58,32 @@ class DistillOptions:
     """What a user chooses when distilling.
 
     Attributes:
-        source: A search run, or one student folder inside it.
+        student: A search run, a student folder, or any model name.
         out: The run folder.
+        teachers: Model names or student folders; none means the search's own, which a found student has.
+        weights: Files of the teachers' weights, several for an ensemble; none means what comes with the names.
         budget: Which of a search's students, by its label (`90M`); None means the smallest.
-        init: `scratch` starts from fresh weights (the published way), `inherit` from those the student was cut with.
-        temperature: Of the softened outputs.
-        hard_weight: lambda, the weight of the labels; the teacher has the rest.
-        squared_temperature: Whether the teacher's term is multiplied by temperature^2.
-        data_root: Where named data lie; None means as in the search.
+        init: `scratch` starts from fresh weights (the published way), `inherit` from those a student was cut with.
+        method: The loss.
+        via: Name of a temporal network that is taught first and then teaches the student; None teaches in one stage.
+        data: The images; those of the search for a found student.
         compute: Device, precision, threads, seed.
-        recipe: How the student is trained.
+        recipe: How the student, and the temporal network, are trained.
+        row: What a table of several runs calls this one; empty means its method.
     """
 
-    source: Path
+    student: str | Path
     out: Path
+    teachers: tuple[str, ...] = ()
+    weights: tuple[Path, ...] = ()
     budget: str | None = None
-    init: Literal["scratch", "inherit"] = "scratch"
-    temperature: float = 4.0
-    hard_weight: float = 0.1
-    squared_temperature: bool = True
-    data_root: Path | None = None
+    init: Init = "scratch"
+    method: MethodOptions = field(default_factory=MethodOptions)
+    via: str | None = None
+    data: DataOptions = field(default_factory=DataOptions)
     compute: ComputeOptions = field(default_factory=ComputeOptions)
     recipe: TrainingRecipe = field(default_factory=TrainingRecipe)
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot mean anything, before a run folder is made.
-
-        Raises:
-            UsageError: The temperature is not positive, or the labels' weight outside 0..1.
-        """
-        if not 0 < self.temperature < math.inf or not 0 <= self.hard_weight <= 1:
-            raise UsageError(
-                f"found temperature {self.temperature} and lambda {self.hard_weight}; expected a number above 0 (4 is "
-                "usual) and a share from 0 to 1 (0.1 is usual)"
-            )
+    row: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,68 +92,57 @@ class DistilledStudent:
 
     Attributes:
         folder: The student folder with the last weights.
-        before: Test accuracy of the student as it was cut.
-        teacher: Test accuracy of the teacher.
+        before: Test accuracy of the student as it was cut; None for a network by name.
+        teachers: Test accuracy of each teacher.
         last: Where training ended.
         best: Where it was best on the held-out images.
     """
 
     folder: Path
-    before: float
-    teacher: float
+    before: float | None
+    teachers: tuple[float, ...]
     last: Judged
     best: Judged
 
 
 def distill(options: DistillOptions, progress: Progress | None = None) -> DistilledStudent:
-    """Distil a found student; teacher and data are those of its search.
+    """Teach a student; it lies in OUT/student (last) and OUT/student-best, a temporal network in OUT/via/student.
 
     Args:
-        options: The search run or student folder, start, terms, recipe, run folder.
+        options: Student, teachers, loss, recipe, run folder.
         progress: Hears of every step; None for silence.
 
     Returns:
-        Accuracies, and where the student lies: OUT/student (last) and OUT/student-best.
+        Accuracies, and where the student lies.
     """
     listener = progress or SilentProgress()
     runtime = open_runtime(options.compute.device, options.compute.precision, options.compute.threads)
-    run_path, student_path = locate_student(options.source, options.budget)
-    manifest = read_manifest(run_path)
-    student = read_student(student_path)
-    data, teacher = _open_teacher(manifest, options.data_root, student)
-    module = _start(student, options)
-    training = Training(
-        module,
-        _Terms(teacher.module.to(runtime.device), runtime, options),
-        options.recipe,
-        data,
-        phase="distill",
-        seed=options.compute.seed,
-        runtime=runtime,
-        progress=listener,
-    )
-    facts = environment_facts(runtime, options.compute.seed) | {"data": data_facts(data), "student": str(student_path)}
-    configuration = _configuration(options, student_path, teacher, data, runtime)
+    parts = _open(options, listener)
+    facts = environment_facts(runtime, options.compute.seed) | {
+        "data": data_facts(parts.data),
+        "student": str(options.student),
+    }
+    configuration = _configuration(options, parts, runtime)
     with RunFolder.open(options.out, kind="distill", configuration=configuration, facts=facts) as run:
-        trained = training.run(run)
-        rewrite_weights(student_path, run.path / "student", trained.last_state)
-        rewrite_weights(student_path, run.path / "student-best", trained.best_state)
-        test = data.dataset.test
-        before = judge(student.module.to(runtime.device), test, data.normalization, runtime).accuracy
-        teacher_accuracy = judge(teacher.module, test, data.normalization, runtime).accuracy
-        run.finish({
-            "last": asdict(trained.last),
-            "best": asdict(trained.best),
-            "before": {"accuracy_test": before},
-            "teacher": {"accuracy_test": teacher_accuracy},
-            "student": student.config["counts"],
-        })
-    return DistilledStudent(
-        folder=options.out / "student", before=before, teacher=teacher_accuracy, last=trained.last, best=trained.best
-    )
+        if options.via is not None:
+            parts = replace(parts, teachers=(_taught_between(options, parts, listener),))
+        for network in (parts.student.module, *(teacher.module for teacher in parts.teachers)):
+            network.to(runtime.device).to(memory_format=torch.channels_last)
+        warn_of_chance(parts.teachers, parts.data, runtime, listener)
+        trained = _train(options, parts, runtime, listener, run)
+        return _finish(options, parts, trained, runtime, run)
 
 
-def default_training_recipe(init: Literal["scratch", "inherit"]) -> TrainingRecipe:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Parts:
+    """Who takes part."""
+
+    data: OpenedData
+    student: OpenedStudent
+    teachers: tuple[OpenedModel, ...]
+
+
+def default_training_recipe(init: Init) -> TrainingRecipe:
     """How a student is usually trained: as published from scratch, briefly and gently from inherited weights.
 
     Args:
@@ -158,129 +156,181 @@ def default_training_recipe(init: Literal["scratch", "inherit"]) -> TrainingReci
     return TrainingRecipe(epochs=10, batch=64, rate=0.02, schedule="cosine")
 
 
-def locate_student(source: Path, budget: str | None) -> tuple[Path, Path]:
-    """The search run and the student folder that a user's path means.
+def _open(options: DistillOptions, progress: Progress) -> _Parts:
+    """Data, student and teachers, and every mistake that can be seen before training."""
+    path = Path(options.student)
+    if is_student_folder(path) or (path.is_dir() and str(options.student) not in model_names()):
+        parts = _open_found(options, locate_student(path, options.budget), progress)
+    else:
+        parts = _open_named(options, progress)
+    between = () if options.via is None else (open_named_student(options.via, parts.data.dataset, 0).network,)
+    plan_points(options.method, parts.student.network, between or tuple(it.network for it in parts.teachers))
+    for network in between:
+        plan_points(options.method, network, tuple(teacher.network for teacher in parts.teachers))
+    return parts
 
-    Args:
-        source: A search run, or a student folder in one.
-        budget: Label of a student; None means the smallest.
 
-    Returns:
-        The run's path and the student's.
-
-    Raises:
-        UsageError: No such student in the run, or a student folder outside any search run.
-        RunFolderError: The run's manifest is damaged.
-    """
-    if is_student_folder(source):
-        run = next((parent for parent in source.resolve().parents if (parent / "manifest.json").is_file()), None)
-        if run is None:
-            raise UsageError(f"{source} lies in no search run, so its teacher is unknown; give the run folder")
-        return run, source
-    results = read_manifest(source).results
-    students = results.get("students")
-    if not isinstance(students, list) or not students:
+def _open_found(options: DistillOptions, folder: Path, progress: Progress) -> _Parts:
+    """A student folder; inside a search run its data, and its teacher where no other is named."""
+    student = open_found_student(folder, options.init, options.compute.seed)
+    assert student.stored is not None
+    origin, run = student.stored.origin, search_run_of(folder)
+    if run is None and not options.teachers:
         raise UsageError(
-            f"{source} holds no finished search; run the search to its end, or give a student folder inside it"
+            f"{folder} lies in no search run, so its teacher is unknown; give --teacher, or the run folder"
         )
-    folders: dict[str, Path] = {}
-    for student in students:
-        if not isinstance(student, Mapping) or not {"label", "folder"} <= student.keys():
-            raise RunFolderError(
-                f"{source}: its manifest's results name a student without label or folder; search anew"
-            )
-        folders[str(student["label"])] = source / str(student["folder"])
-    label = budget or next(reversed(folders))
-    if label not in folders:
-        raise UsageError(f"{source} has no student {label}; it has {', '.join(folders)}")
-    return source, folders[label]
-
-
-class _Terms:
-    """Labels and softened teacher outputs, mixed."""
-
-    def __init__(self, teacher: nn.Module, runtime: Runtime, options: DistillOptions) -> None:
-        self._teacher, self._runtime, self._options = teacher, runtime, options
-
-    def __call__(self, logits: Tensor, inputs: Tensor, labels: Tensor) -> Mapping[str, Tensor]:
-        options = self._options
-        with torch.no_grad(), self._runtime.autocast():
-            teacher_logits = self._teacher(inputs)
-        loss = soft_target_loss(
-            logits,
-            teacher_logits,
-            labels,
-            hard_weight=options.hard_weight,
-            temperature=options.temperature,
-            squared_temperature=options.squared_temperature,
+    if run is None:
+        named = replace(options.data, name=options.data.name or origin.data)
+        data = open_search_data(named, origin) if options.data.name is None else open_data(named, options.teachers[0])
+        return _Parts(data=data, student=student, teachers=_open_teachers(options, data, named, progress))
+    manifest = read_manifest(run)
+    images = search_data(manifest, origin, options.data.data_root)
+    data = open_search_data(images, origin)
+    if options.teachers or options.weights:
+        common_normalization(
+            teacher_choices(options.teachers or (origin.teacher,), options.weights), images, data.normalization
         )
-        with torch.no_grad():
-            return {
-                "loss": loss,
-                "cross_entropy": F.cross_entropy(logits.float(), labels),
-                "kl": distillation_kl(logits, teacher_logits, temperature=options.temperature),
-            }
+        chosen = replace(options, teachers=options.teachers or (origin.teacher,))
+        return _Parts(data=data, student=student, teachers=_open_teachers(chosen, data, images, progress))
+    teacher = open_search_teacher(manifest, origin, data, images)
+    return _Parts(data=data, student=student, teachers=(teacher,))
 
 
-def _start(student: StoredStudent, options: DistillOptions) -> nn.Module:
-    """The student's module: with the weights it was cut with, or fresh ones."""
+def _open_named(options: DistillOptions, progress: Progress) -> _Parts:
+    """A network by name, whose teachers are named as well."""
+    name, needs_teachers = str(options.student), distillation_terms(options.method).needs_teachers
     if options.init == "inherit":
-        return _inherited(student)
-    torch.manual_seed(options.compute.seed)
-    module = build(student.spec)
-    for layer in module.modules():
-        if isinstance(layer, nn.Conv2d):
-            nn.init.kaiming_normal_(layer.weight)
-        elif isinstance(layer, nn.Linear) and layer.bias is not None:
-            nn.init.zeros_(layer.bias)
-    return module
+        raise UsageError(f"{name} was not cut from a teacher and inherits nothing; use --init scratch")
+    if needs_teachers and not options.teachers:
+        raise UsageError(
+            f"found no teacher for {name}; give --teacher MODEL and its --weights FILE, or a search run; "
+            "--method none needs no teacher"
+        )
+    choices = teacher_choices(options.teachers, options.weights) if options.teachers else []
+    normalization = common_normalization(choices, options.data) if needs_teachers else None
+    data = open_data(options.data, name, normalization)
+    student = open_named_student(name, data.dataset, options.compute.seed)
+    teachers = _open_teachers(options, data, options.data, progress) if needs_teachers else ()
+    return _Parts(data=data, student=student, teachers=teachers)
 
 
-def _inherited(student: StoredStudent) -> nn.Module:
-    """A module of its own with the student's weights, so that training leaves the stored one as it was."""
-    module = build(student.spec)
-    module.load_state_dict(student.module.state_dict())
-    return module
-
-
-def _open_teacher(manifest: Manifest, data_root: Path | None, student: StoredStudent) -> tuple[OpenedData, OpenedModel]:
-    """Teacher and images of the search, and the word where either is no longer what it was."""
-    if manifest.kind != "search":
-        raise UsageError(f"found a run of kind {manifest.kind}; expected a search run")
-    facts, data_facts_then = manifest.facts.get("teacher"), manifest.configuration.get("data")
-    if not isinstance(facts, Mapping) or not isinstance(data_facts_then, Mapping):
-        raise RunFolderError("the search's manifest names no teacher or no data; expected both; search anew")
-    root = data_root or (None if facts["data_root"] is None else Path(str(facts["data_root"])))
-    size = facts["image_size"]
-    options = DataOptions(
-        name=student.origin.data,
-        data_root=root,
-        image_size=None if size is None else int(str(size)),
-        augment=str(data_facts_then["augment"]),
+def _open_teachers(
+    options: DistillOptions, data: OpenedData, images: DataOptions, progress: Progress
+) -> tuple[OpenedModel, ...]:
+    return tuple(
+        open_model(name, weights, data, images, progress)
+        for name, weights in teacher_choices(options.teachers, options.weights)
     )
-    name = student.origin.teacher
-    data = open_data(options, name, Normalization(mean=student.origin.mean, std=student.origin.std))
-    if data.dataset.fingerprint != student.origin.data_sha256:
-        raise UsageError(f"the data {student.origin.data} are not those of the search; distil with the images it saw")
-    weights = None if facts["weights"] is None else Path(str(facts["weights"]))
-    teacher = open_model(name, weights, data, options)
-    if teacher.sha256 != student.origin.teacher_sha256:
-        raise UsageError(f"the weights of teacher {name} are not those of the search; put the same file back")
-    return data, teacher
 
 
-def _configuration(
-    options: DistillOptions, student_path: Path, teacher: OpenedModel, data: OpenedData, runtime: Runtime
-) -> dict[str, JsonValue]:
-    return {
-        "student_sha256": file_sha256(student_path / WEIGHTS_NAME),
-        "teacher_sha256": teacher.sha256,
-        "data": data_facts(data),
+def _taught_between(options: DistillOptions, parts: _Parts, progress: Progress) -> OpenedModel:
+    """The temporal network, taught by the teachers or read where it already was."""
+    assert options.via is not None
+    out = options.out / _VIA
+    if not ((out / MANIFEST_NAME).is_file() and read_manifest(out).status == "complete"):
+        progress.say(f"first stage: {options.via} is taught, in {out}")
+        stage = replace(options, student=options.via, out=out, via=None, budget=None, init="scratch", row="")
+        distill(stage, progress)
+        progress.say("second stage: it teaches the student")
+    return open_model(str(out / "student"), None, parts.data, options.data)
+
+
+def _train(options: DistillOptions, parts: _Parts, runtime: Runtime, progress: Progress, run: RunFolder) -> Trained:
+    objective = make_objective(
+        parts.student.module,
+        parts.student.network,
+        [teacher.module for teacher in parts.teachers],
+        [teacher.network for teacher in parts.teachers],
+        options.method,
+        runtime=runtime,
+        seed=options.compute.seed,
+    )
+    training = Training(
+        parts.student.module,
+        objective,
+        options.recipe,
+        parts.data,
+        phase="distill",
+        seed=options.compute.seed,
+        runtime=runtime,
+        progress=progress,
+    )
+    return training.run(run)
+
+
+def _finish(
+    options: DistillOptions, parts: _Parts, trained: Trained, runtime: Runtime, run: RunFolder
+) -> DistilledStudent:
+    """Write the student, judge everybody, store the results."""
+    student, data = parts.student, parts.data
+    module = student.module
+    origin, teacher_counts = _origin(parts, options), _teacher_counts(parts)
+    for name, state in (("student", trained.last_state), ("student-best", trained.best_state)):
+        write_trained(student, run.path / name, state, origin=origin, teacher_counts=teacher_counts)
+
+    def accuracy(network: nn.Module) -> float:
+        return judge(network.to(runtime.device), data.dataset.test, data.normalization, runtime).accuracy
+
+    before = accuracy(student.stored.module) if student.stored is not None else None
+    teachers = tuple(accuracy(teacher.module) for teacher in parts.teachers)
+    timed = next(iter(in_order(data.dataset.test, data.normalization, TIMED_IMAGES, runtime.device))).inputs
+    results: dict[str, JsonValue] = {
+        "last": asdict(trained.last),
+        "best": asdict(trained.best),
+        "student": student.counts.as_dict(),
+        "milliseconds_per_image": milliseconds_per_image(module, timed, runtime),
+        "teachers": [
+            {"name": teacher.name, "accuracy_test": reached}
+            for teacher, reached in zip(parts.teachers, teachers, strict=True)
+        ],
+    }
+    if teachers:
+        results["teacher"] = {"accuracy_test": teachers[0]}
+    if before is not None:
+        results["before"] = {"accuracy_test": before}
+    run.finish(results)
+    return DistilledStudent(
+        folder=run.path / "student", before=before, teachers=teachers, last=trained.last, best=trained.best
+    )
+
+
+def _origin(parts: _Parts, options: DistillOptions) -> Origin:
+    """Where a network by name comes from; a found student keeps what its folder says."""
+    data, teachers = parts.data, parts.teachers
+    return Origin(
+        teacher=teachers[0].name if teachers else "",
+        teacher_sha256=teachers[0].sha256 if teachers else "",
+        data=data.dataset.name,
+        data_sha256=data.dataset.fingerprint,
+        classes=data.dataset.classes,
+        mean=data.normalization.mean,
+        std=data.normalization.std,
+        architecture=str(options.student),
+    )
+
+
+def _teacher_counts(parts: _Parts) -> Counts:
+    """The first teacher's cost; the student's own where nobody teaches it."""
+    if not parts.teachers:
+        return parts.student.counts
+    return count_everything(parts.teachers[0].module.cpu(), parts.teachers[0].network)
+
+
+def _configuration(options: DistillOptions, parts: _Parts, runtime: Runtime) -> dict[str, JsonValue]:
+    configuration: dict[str, JsonValue] = {
+        "student": parts.student.name,
+        "method": options.method.name,
+        "teachers": [{"name": teacher.name, "sha256": teacher.sha256} for teacher in parts.teachers],
+        "terms": terms_as_json(options.method),
+        "data": data_facts(parts.data),
         "init": options.init,
-        "temperature": options.temperature,
-        "hard_weight": options.hard_weight,
-        "squared_temperature": options.squared_temperature,
         "precision": runtime.precision,
         "seed": options.compute.seed,
         "recipe": options.recipe.as_json(),
     }
+    optional: Mapping[str, str | None] = {
+        "student_sha256": parts.student.sha256,
+        "via": options.via,
+        "row": options.row or None,
+    }
+    return configuration | {name: value for name, value in optional.items() if value is not None}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
+from studentsearch.data.batches import in_order
+from studentsearch.engine.evaluate import TIMED_IMAGES, milliseconds_per_image
+from studentsearch.engine.objective import CrossEntropy
 from studentsearch.engine.progress import Progress, SilentProgress
 from studentsearch.engine.runtime import open_runtime
 from studentsearch.jobs.building import fresh_model
@@ -25,6 +25,7 @@ from studentsearch.jobs.training import Judged, Training, TrainingRecipe
 from studentsearch.runs.files import JsonValue
 from studentsearch.runs.folder import RunFolder
 from studentsearch.runs.tensors import save_tensors
+from studentsearch.student.counts import torch_flops
 
 WEIGHTS_NAME = "weights.safetensors"
 BEST_WEIGHTS_NAME = "weights-best.safetensors"
@@ -70,10 +71,10 @@ def teach(options: TeachOptions, progress: Progress | None = None) -> TrainedNet
     runtime = open_runtime(options.compute.device, options.compute.precision, options.compute.threads)
     data = open_data(options.data, options.model, library_normalization(options.model))
     torch.manual_seed(options.compute.seed)
-    module = fresh_model(options.model, data.dataset)
+    module = fresh_model(options.model, data.dataset).to(runtime.device).to(memory_format=torch.channels_last)
     training = Training(
         module,
-        cross_entropy_terms,
+        CrossEntropy(module, runtime.autocast),
         options.recipe,
         data,
         phase="teach",
@@ -94,10 +95,14 @@ def teach(options: TeachOptions, progress: Progress | None = None) -> TrainedNet
         metadata = normalization_metadata(data.normalization)
         save_tensors(run.path / WEIGHTS_NAME, trained.last_state, metadata)
         save_tensors(run.path / BEST_WEIGHTS_NAME, trained.best_state, metadata)
-        run.finish({"last": asdict(trained.last), "best": asdict(trained.best)})
+        timed = next(iter(in_order(data.dataset.test, data.normalization, TIMED_IMAGES, runtime.device))).inputs
+        run.finish({
+            "last": asdict(trained.last),
+            "best": asdict(trained.best),
+            "model": {
+                "macs": torch_flops(module, (data.dataset.image_shape,)) // 2,
+                "parameters": sum(parameter.numel() for parameter in module.parameters()),
+            },
+            "milliseconds_per_image": milliseconds_per_image(module, timed, runtime),
+        })
     return TrainedNetwork(last=trained.last, best=trained.best)
-
-
-def cross_entropy_terms(logits: Tensor, inputs: Tensor, labels: Tensor) -> Mapping[str, Tensor]:  # noqa: ARG001
-    """Cross entropy to the labels, the only term of `teach`."""
-    return {"loss": F.cross_entropy(logits.float(), labels)}

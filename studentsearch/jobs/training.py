@@ -1,10 +1,9 @@
-"""Training of one network, for `teach` and `distill` alike: batches, terms, schedule, held-out choice, checkpoints."""
+"""Training of one network, for `teach` and `distill` alike: schedule, held-out choice, checkpoints."""
 
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -13,6 +12,8 @@ from torch import Tensor, nn
 
 from studentsearch.data.batches import Batches
 from studentsearch.engine.loop import run_steps
+from studentsearch.engine.meter import Meter
+from studentsearch.engine.objective import Moment, Objective
 from studentsearch.engine.progress import Progress
 from studentsearch.engine.runtime import Runtime
 from studentsearch.engine.schedule import Schedule
@@ -20,9 +21,6 @@ from studentsearch.errors import DivergedError, UsageError
 from studentsearch.jobs.opening import OpenedData, judge
 from studentsearch.runs.files import JsonValue
 from studentsearch.runs.folder import RunFolder
-
-Terms = Callable[[Tensor, Tensor, Tensor], Mapping[str, Tensor]]
-"""From logits `[B, K]`, inputs `[B, C, H, W]` and labels `[B]` to named scalars; `loss` is what is minimised."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +103,7 @@ class Training:
     def __init__(
         self,
         module: nn.Module,
-        terms: Terms,
+        objective: Objective,
         recipe: TrainingRecipe,
         data: OpenedData,
         *,
@@ -117,8 +115,8 @@ class Training:
         """Prepare the batches and the optimizer.
 
         Args:
-            module: The network; it is trained in place, on the runtime's device.
-            terms: What is minimised.
+            module: The network, on the runtime's device; it is trained in place.
+            objective: What is minimised; it calls the network itself.
             recipe: How.
             data: The images; the held-out tenth chooses.
             phase: Name of the training in the run's randomness and progress.
@@ -126,8 +124,7 @@ class Training:
             runtime: Where and how precisely to compute.
             progress: Hears of every step.
         """
-        self._module = module.to(runtime.device).to(memory_format=torch.channels_last)
-        self._terms, self._recipe, self._data = terms, recipe, data
+        self._module, self._objective, self._recipe, self._data = module, objective, recipe, data
         self._phase, self._runtime, self._progress = phase, runtime, progress
         self._batches = Batches(
             data.split.train,
@@ -146,14 +143,16 @@ class Training:
             milestones=tuple(round(share * self._total) for share in recipe.milestones),
             warmup_steps=round(recipe.warmup * self._total),
         )
+        self._parts = {"module": module, "objective": objective.trained}
         self._sgd = torch.optim.SGD(
-            self._module.parameters(),
+            [parameter for _, parameter in self._parameters()],
             lr=recipe.rate,
             momentum=recipe.momentum,
             nesterov=recipe.momentum > 0,
             weight_decay=recipe.weight_decay,
         )
-        self._seconds = 0.0
+        self._meter = Meter()
+        self._told: dict[str, float | int | str] = {}
         self._best_accuracy = -1.0
         self._best_step = 0
         self._best_state: dict[str, Tensor] = {}
@@ -184,34 +183,50 @@ class Training:
         self._module.load_state_dict(last_state)
         return Trained(last=last, best=best, last_state=last_state, best_state=self._best_state)
 
+    def _parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        for part, module in self._parts.items():
+            for name, parameter in module.named_parameters():
+                yield f"{part}.{name}", parameter
+
     def _take_step(self, step: int, run: RunFolder) -> bool:
-        started = time.perf_counter()
+        self._meter.begin()
         batch = self._batches.batch(step - 1)
-        rate = self._schedule.rate_at(step - 1)
         for group in self._sgd.param_groups:
-            group["lr"] = rate
+            group["lr"] = self._schedule.rate_at(step - 1)
+        moment = Moment(epoch=(step - 1) // self._batches.steps_per_epoch, share=(step - 1) / self._total)
         self._module.train()
-        with self._runtime.autocast():
-            logits = self._module(batch.inputs)
-        terms = self._terms(logits, batch.inputs, batch.labels)
         self._sgd.zero_grad()
-        terms["loss"].backward()  # type: ignore[no-untyped-call]
+        values = self._objective.backward(batch.inputs, batch.labels, moment)
         self._sgd.step()
-        values = {name: term.item() for name, term in terms.items()}
-        if not math.isfinite(values["loss"]):
-            raise DivergedError(f"step {step}: the loss is {values['loss']}; lower --rate or lengthen --warmup")
-        seconds = time.perf_counter() - started
-        self._seconds += seconds
-        accuracy = None
-        if step % self._batches.steps_per_epoch == 0 or step == self._total:
-            accuracy = self._choose(step)
-        row = {"step": step, "epoch": self._epoch(step), **values, "rate": rate, "accuracy_held_out": accuracy}
-        run.append_metrics(row | {"seconds": self._seconds, "images_per_second": self._recipe.batch / seconds})
-        told: dict[str, float | int | str] = {**values, "images_per_second": self._recipe.batch / seconds}
-        if self._best_accuracy >= 0:
-            told["best_held_out"] = self._best_accuracy
-        self._progress.advance(step, told)
+        self._meter.keep(step, values)
+        is_judged = step % self._batches.steps_per_epoch == 0 or step == self._total
+        if is_judged or self._meter.is_due:
+            self._record(run, is_judged=is_judged)
+        self._progress.advance(step, self._told)
         return False
+
+    def _record(self, run: RunFolder, *, is_judged: bool = False) -> None:
+        """Read what the last steps left, and write their rows; the last one's may hold a held-out accuracy."""
+        readings = self._meter.read(batch=self._recipe.batch)
+        for reading in readings:
+            loss = reading.values["loss"]
+            if not math.isfinite(loss):
+                raise DivergedError(f"step {reading.step}: the loss is {loss}; lower --rate or lengthen --warmup")
+            is_last = reading is readings[-1]
+            run.append_metrics({
+                "step": reading.step,
+                "epoch": self._epoch(reading.step),
+                **{name: value if math.isfinite(value) else None for name, value in reading.values.items()},
+                "rate": self._schedule.rate_at(reading.step - 1),
+                "accuracy_held_out": self._choose(reading.step) if is_judged and is_last else None,
+                "seconds": reading.seconds,
+                "images_per_second": reading.images_per_second,
+            })
+        if readings:
+            known = {name: value for name, value in readings[-1].values.items() if math.isfinite(value)}
+            self._told = {**known, "images_per_second": readings[-1].images_per_second}
+        if self._best_accuracy >= 0:
+            self._told["best_held_out"] = self._best_accuracy
 
     def _epoch(self, step: int) -> float:
         return round(step / self._batches.steps_per_epoch, 3)
@@ -233,13 +248,15 @@ class Training:
         )
 
     def _save(self, step: int, run: RunFolder) -> None:
-        tensors = {f"module.{name}": tensor for name, tensor in self._module.state_dict().items()}
-        tensors |= {f"best.{name}": tensor for name, tensor in self._best_state.items()}
-        for name, parameter in self._module.named_parameters():
+        self._record(run)
+        tensors = {f"best.{name}": tensor for name, tensor in self._best_state.items()}
+        for part, module in self._parts.items():
+            tensors |= {f"{part}.{name}": tensor for name, tensor in module.state_dict().items()}
+        for name, parameter in self._parameters():
             buffer = self._sgd.state[parameter].get("momentum_buffer")
             if buffer is not None:
                 tensors[f"momentum.{name}"] = buffer
-        facts = {"seconds": self._seconds, "best_accuracy": self._best_accuracy, "best_step": self._best_step}
+        facts = {"seconds": self._meter.seconds, "best_accuracy": self._best_accuracy, "best_step": self._best_step}
         run.save_checkpoint(step, tensors, facts)
 
     def _continue(self, run: RunFolder) -> int:
@@ -247,13 +264,14 @@ class Training:
         if checkpoint is None:
             return 0
         tensors, facts = checkpoint.tensors, checkpoint.facts
-        self._module.load_state_dict(_below(tensors, "module."))
+        for part, module in self._parts.items():
+            module.load_state_dict(_below(tensors, f"{part}."))
         self._best_state = _below(tensors, "best.")
-        for name, parameter in self._module.named_parameters():
+        for name, parameter in self._parameters():
             buffer = tensors.get(f"momentum.{name}")
             if buffer is not None:
                 self._sgd.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(buffer)
-        self._seconds = float(str(facts["seconds"]))
+        self._meter = Meter(seconds=float(str(facts["seconds"])))
         self._best_accuracy, self._best_step = float(str(facts["best_accuracy"])), int(str(facts["best_step"]))
         run.cut_metrics(after_step=checkpoint.step)
         return checkpoint.step

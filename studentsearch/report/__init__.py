@@ -1,8 +1,23 @@
-"""What a run found, on a terminal, as JSON, as CSV, as one HTML page and for TensorBoard; reads folders only."""
+"""What runs found, on a terminal, as JSON, as CSV, as one HTML page and for TensorBoard; reads folders only."""
 
-from studentsearch.report.document import report_json, write_html
+from studentsearch.report.comparison_frames import comparison_json, write_comparison_csv
+from studentsearch.report.comparison_groups import is_comparison, read_comparison
+from studentsearch.report.comparison_view import render_comparison
+from studentsearch.report.document import report_json, write_comparison_html, write_html
 from studentsearch.report.frames import write_csv
 from studentsearch.report.tensorboard import write_tensorboard
 from studentsearch.report.terminal import render_report
 
-__all__ = ["render_report", "report_json", "write_csv", "write_html", "write_tensorboard"]
+__all__ = [
+    "comparison_json",
+    "is_comparison",
+    "read_comparison",
+    "render_comparison",
+    "render_report",
+    "report_json",
+    "write_comparison_csv",
+    "write_comparison_html",
+    "write_csv",
+    "write_html",
+    "write_tensorboard",
+]

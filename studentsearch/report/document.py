@@ -1,14 +1,18 @@
 """A run or a student as JSON facts and as one HTML page that needs nothing else."""
 
 import json
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
 from studentsearch.report.block_facts import BlockFacts, ReaderFacts, SumFacts
+from studentsearch.report.comparison_facts import Comparison
+from studentsearch.report.comparison_words import comparison_table, explanation, progress_words
 from studentsearch.report.facts import StudentFacts, read_student
 from studentsearch.report.frames import CHARTED, course_frame, student_folders
 from studentsearch.report.run_facts import is_student_folder, read_run, read_search, read_training
-from studentsearch.report.strip import explanation, stage_strips
+from studentsearch.report.strip import explanation as strips_explanation
+from studentsearch.report.strip import stage_strips
 from studentsearch.report.svg import course_svg, strip_svg, triangle_svg
 from studentsearch.report.tables import (
     WordTable,
@@ -125,6 +129,25 @@ def write_html(path: Path, file: Path) -> None:
     else:
         manifest = read_run(path)
         title, parts = f"{manifest.kind.capitalize()} {path.resolve().name}", _run_parts(path, manifest)
+    _write_page(file, title, parts)
+
+
+def write_comparison_html(comparison: Comparison, file: Path) -> None:
+    """Write runs side by side as one page.
+
+    Args:
+        comparison: The facts.
+        file: The page; replaced whole.
+    """
+    parts = [_table_html(comparison_table(comparison))]
+    parts += [f"<p>{escape(line)}</p>" for line in explanation(comparison)]
+    for run in comparison.unfinished:
+        words = f"{run.path}: {run.task.what} {run.task.student} seed {run.task.seed}, {progress_words(run)}"
+        parts.append(f"<p>{escape(words)}</p>")
+    _write_page(file, "Comparison", parts)
+
+
+def _write_page(file: Path, title: str, parts: Sequence[str]) -> None:
     head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>'
     body = "\n".join([f"<h1>{escape(title)}</h1>", *parts])
     write_text(file, f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n')
@@ -154,7 +177,7 @@ def _student_parts(student: StudentFacts) -> list[str]:
         parts += ["<h3>Connections</h3>", f"<p>{escape(EXPLANATION)}</p>", *map(triangle_svg, triangles)]
     strips = stage_strips(student.blocks)
     if strips:
-        explained = "<br>".join(map(escape, explanation(strips)))
+        explained = "<br>".join(map(escape, strips_explanation(strips)))
         parts += ["<h3>Layers</h3>", f"<p>{explained}</p>", *map(strip_svg, strips)]
     return [*parts, *(f"<p>{escape(line)}</p>" for line in lost_layers(student))]
 

@@ -57,6 +57,10 @@ class Fields:
             raise self._unexpected(key, "text")
         return value
 
+    def text_or_none(self, key: str) -> str | None:
+        """The text at `key`; None where it is null or missing."""
+        return None if self.values.get(key) is None else self.text(key)
+
     def flag(self, key: str) -> bool:
         """Whether `key` is true; false where it is missing."""
         value = self.values.get(key, False)

@@ -12,7 +12,11 @@ from studentsearch.runs.manifest import Manifest
 
 METRICS_NAME = "metrics.csv"
 STUDENT_FOLDER = "student"
-CHARTED = {"search": ("macs", "kl"), "distill": ("loss", "accuracy_held_out"), "teach": ("loss", "accuracy_held_out")}
+CHARTED = {
+    "search": ("macs", "kl"),
+    "distill": ("loss", "knowledge", "tau", "beta", "accuracy_held_out"),
+    "teach": ("loss", "accuracy_held_out"),
+}
 
 
 def blocks_frame(student: StudentFacts) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType, TracebackType
 from typing import Self
 
@@ -14,6 +14,7 @@ from studentsearch.report.words import fact_name, fact_words
 from studentsearch.units import format_duration
 
 SECONDS_BETWEEN_LINES = 10.0
+_GAP = "  "
 _NO_FACTS: Mapping[str, float | int | str] = MappingProxyType({})
 
 
@@ -34,14 +35,34 @@ def seconds_left(*, first: int, step: int, total: int, elapsed: float) -> float 
     return max(total - step, 0) * elapsed / (step - first)
 
 
-class _Display(Progress):
-    """A bar with the newest facts on the line below it."""
+def filled_lines(words: Iterable[str], width: int) -> list[str]:
+    """Facts side by side, on as many lines as they need; none is torn apart.
 
-    facts = Text()
+    Args:
+        words: What may stand on one line.
+        width: Columns.
+
+    Returns:
+        Lines; longer than `width` only where a single fact is.
+    """
+    lines: list[str] = []
+    for fact in words:
+        if lines and len(lines[-1]) + len(_GAP) + len(fact) <= width:
+            lines[-1] += _GAP + fact
+        else:
+            lines.append(fact)
+    return lines
+
+
+class _Display(Progress):
+    """A bar with the newest facts on the lines below it."""
+
+    facts: Sequence[str] = ()
 
     def get_renderables(self) -> Iterable[RenderableType]:
         yield from super().get_renderables()
-        yield self.facts
+        lines = filled_lines(self.facts, self.console.width) if self.facts else [""]
+        yield from (Text(line, no_wrap=True, overflow="ellipsis") for line in lines)
 
 
 class RichProgress:
@@ -109,7 +130,7 @@ class RichProgress:
         """
         self._step, self._facts, self._is_said = step, facts, False
         if self._display:
-            self._display.facts = Text(self._facts_words(), no_wrap=True, overflow="ellipsis")
+            self._display.facts = self._facts_words()
             self._display.update(self._task, completed=step, words=self._steps_words())
         elif self._clock() - self._said_at >= SECONDS_BETWEEN_LINES:
             self._print_step(self._steps_words())
@@ -133,7 +154,7 @@ class RichProgress:
         self._is_said = True
 
     def _print_step(self, steps: str) -> None:
-        self._print(f"{self._phase} {steps}  {self._facts_words()}".rstrip())
+        self._print(_GAP.join((f"{self._phase} {steps}", *self._facts_words())))
         self._said_at, self._is_said = self._clock(), True
 
     def _print(self, line: str) -> None:
@@ -148,5 +169,5 @@ class RichProgress:
     def _ended_words(self) -> str:
         return f"{self._step}/{self._total}  in {format_duration(self._clock() - self._began)}"
 
-    def _facts_words(self) -> str:
-        return "  ".join(f"{fact_name(key)} {fact_words(key, value)}" for key, value in self._facts.items())
+    def _facts_words(self) -> list[str]:
+        return [f"{fact_name(key)} {fact_words(key, value)}" for key, value in self._facts.items()]

@@ -132,7 +132,7 @@ def read_search(path: Path, manifest: Manifest) -> SearchFacts:
     fields = _results(path, manifest.results)
     return SearchFacts(
         students=tuple(_found(path, student) for student in fields.many("students")) if fields.has("students") else (),
-        teacher=_model(fields, "teacher"),
+        teacher=model_facts(fields, "teacher"),
     )
 
 
@@ -148,11 +148,11 @@ def read_training(path: Path, manifest: Manifest) -> TrainingFacts:
     """
     fields = _results(path, manifest.results)
     return TrainingFacts(
-        before=_reached(fields, "before"),
-        last=_reached(fields, "last"),
-        best=_reached(fields, "best"),
-        student=_model(fields, "student"),
-        teacher=_model(fields, "teacher"),
+        before=reached_facts(fields, "before"),
+        last=reached_facts(fields, "last"),
+        best=reached_facts(fields, "best"),
+        student=model_facts(fields, "student"),
+        teacher=model_facts(fields, "teacher"),
     )
 
 
@@ -173,7 +173,16 @@ def _found(path: Path, fields: Fields) -> FoundStudent:
     )
 
 
-def _model(results: Fields, key: str) -> ModelFacts | None:
+def model_facts(results: Fields, key: str) -> ModelFacts | None:
+    """The network at `key` of a run's results; None where there is none.
+
+    Args:
+        results: What a run found.
+        key: Such as "student".
+
+    Returns:
+        What is known of it.
+    """
     if not results.has(key):
         return None
     fields = results.fields(key)
@@ -184,7 +193,16 @@ def _model(results: Fields, key: str) -> ModelFacts | None:
     )
 
 
-def _reached(results: Fields, key: str) -> ReachedFacts | None:
+def reached_facts(results: Fields, key: str) -> ReachedFacts | None:
+    """The moment at `key` of a run's results; None where there is none.
+
+    Args:
+        results: What a run found.
+        key: Such as "last".
+
+    Returns:
+        The accuracies then.
+    """
     if not results.has(key):
         return None
     fields = results.fields(key)

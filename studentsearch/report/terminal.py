@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -108,7 +109,7 @@ def _course(course: pd.DataFrame, columns: tuple[str, ...]) -> Iterator[Renderab
     for column in columns:
         if column not in course:
             continue
-        known = course[column].dropna()
+        known = course[column].loc[np.isfinite(course[column])]
         if known.empty:
             continue
         steps = course["step"].loc[known.index]

@@ -1,5 +1,6 @@
 """How a figure reads on screen: one rule a kind of figure, for tables, progress and pages alike."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 
@@ -18,6 +19,7 @@ _NAMES = {
     "gate_mean": "gates",
     "images_per_second": "images/s",
     "cross_entropy": "CE",
+    "knowledge": "KD",
 }
 
 
@@ -80,13 +82,15 @@ def fact_words(key: str, value: float | int | str) -> str:
 
     Args:
         key: Its name in metrics.csv or in a job's progress.
-        value: Its value; accuracies in percent, shares of 1.
+        value: Its value; accuracies in percent, shares of 1; not a number where the metric rests.
 
     Returns:
         The value as people say it.
     """
     if isinstance(value, str):
         return value
+    if math.isnan(value):
+        return NOTHING
     if key.endswith("macs") or key == "parameters":
         return format_count(round(value))
     if key.endswith("_share"):

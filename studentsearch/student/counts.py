@@ -81,7 +81,7 @@ def torch_flops(module: nn.Module, input_shapes: tuple[tuple[int, ...], ...]) ->
         An exact integer.
     """
     # without gradients: FlopCounterMode follows tensors that want one and trips over a bias that stands alone
-    copied = copy.deepcopy(module).eval().requires_grad_(False)
+    copied = copy.deepcopy(module).cpu().eval().requires_grad_(False)
     is_fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # its one kernel is not counted
     try:

@@ -30,13 +30,14 @@ class Origin:
     """Where a student comes from and what its images look like.
 
     Attributes:
-        teacher: Registry name of the teacher.
+        teacher: Name of the teacher; empty where labels alone taught.
         teacher_sha256: Hash of its weights.
         data: Name of the data.
         data_sha256: Fingerprint of the data.
         classes: Names of the classes, in the order of the logits.
         mean: Channel means that inputs are normalised with, pixels in 0..1.
         std: Channel deviations.
+        architecture: Name of the network that it is, whole; empty where it was cut out of the teacher.
     """
 
     teacher: str
@@ -46,6 +47,14 @@ class Origin:
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    architecture: str = ""
+
+    @property
+    def words(self) -> str:
+        """What the student is, for titles: `Student of densenet`, `resnet8 taught by resnet32`."""
+        if not self.architecture:
+            return f"Student of {self.teacher}"
+        return f"{self.architecture} taught by {self.teacher or 'labels alone'}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +98,7 @@ def write_student(folder: Path, student: Cut, record: StudentRecord) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CONFIG_NAME).unlink(missing_ok=True)
-    title = f"A student of {record.origin.teacher}, {record.counts.macs:,} multiply-accumulates an image."
+    title = f"{record.origin.words}, {record.counts.macs:,} multiply-accumulates an image."
     sha256 = save_tensors(folder / WEIGHTS_NAME, student.tensors)
     write_text(folder / "model.py", model_source(student.spec, title=title))
     write_text(folder / "README.md", _card(record))
@@ -192,6 +201,7 @@ def _origin(value: Mapping[str, JsonValue], source: str) -> Origin:
             classes=tuple(str(name) for name in lists["classes"] or ()),  # type: ignore[union-attr]
             mean=tuple(float(number) for number in lists["mean"] or ()),  # type: ignore[union-attr,arg-type]
             std=tuple(float(number) for number in lists["std"] or ()),  # type: ignore[union-attr,arg-type]
+            architecture=str(value.get("architecture", "")),
         )
     except (KeyError, AssertionError) as error:
         raise InputFileError(f"{source}: no complete origin ({error!r}); export the student again") from error
@@ -202,9 +212,11 @@ def _card(record: StudentRecord) -> str:
     mean = ", ".join(f"{value:g}" for value in record.origin.mean)
     std = ", ".join(f"{value:g}" for value in record.origin.std)
     shape = ", ".join(str(size) for size in record.spec.input_shape)
-    return f"""# Student of {record.origin.teacher}
+    made = "written from" if record.origin.architecture else "cut from, its gates closed,"
+    found = "" if record.origin.architecture else "Found by studentsearch inside a teacher. "
+    return f"""# {record.origin.words}
 
-Found by studentsearch inside a teacher trained on {record.origin.data} ({len(record.origin.classes)} classes).
+{found}Trained on {record.origin.data} ({len(record.origin.classes)} classes).
 
 | | teacher | student |
 |---|---|---|
@@ -212,7 +224,7 @@ Found by studentsearch inside a teacher trained on {record.origin.data} ({len(re
 | parameters | {record.teacher_counts.parameters:,} | {record.counts.parameters:,} |
 
 Input: `[B, {shape}]`, pixels in 0..1 normalised with mean ({mean}) and deviation ({std}).
-The cut student's logits differ from the gated teacher's by {record.check.difference:.1e} of the largest (float64).
+Its logits differ from those of the network it was {made} by {record.check.difference:.1e} of the largest (float64).
 
     import studentsearch
     student = studentsearch.load("this/folder")

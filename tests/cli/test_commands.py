@@ -10,8 +10,8 @@ import pytest
 
 import studentsearch
 from studentsearch.cli.main import main
+from studentsearch.cli.milestones import parse_milestones
 from studentsearch.cli.options import default_out
-from studentsearch.cli.recipe import parse_milestones
 from studentsearch.errors import UsageError
 from studentsearch.search.recipe import SearchRecipe
 

@@ -13,6 +13,8 @@ from studentsearch.runs.folder import RunFolder
 
 TEACHER = ["search", "--teacher", "densenet_digits", "--device", "cpu", "--threads", "1"]
 
+TAUGHT = ["distill", "resnet8", "--teacher", "densenet_digits", "--data", "digits"]
+
 
 def pictures(folder: Path, classes: tuple[str, ...] = ("ant", "bee", "cat")) -> Path:
     """A folder of grey 8 x 8 pictures, two a class."""
@@ -157,7 +159,34 @@ def test_a_folder_that_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[s
         ([*TEACHER, "--flops", "50%", "--mean", "0,0,0", "--std", "1,1,1"], "have 1 channels, mean and deviation 3"),
         ([*TEACHER, "--flops", "50%", "--weight-rate", "-1"], "--weight-rate"),
         ([*TEACHER, "--flops", "50%", "--weight-rate", "nan"], "--weight-rate"),
-        (["distill", ".", "--out", "run", "--temperature", "nan"], "found temperature nan and lambda 0.1"),
+        (["distill", "resnet8", "--cross", "0"], "found --cross 0; expected 1"),
+        (["distill", "resnet8", "--cross", "3", "--method", "dkd"], "found --cross with --method dkd"),
+        (["distill", "resnet8", "--method", "cros_layer"], 'unknown method "cros_layer"; nearest: cross_layer'),
+        (["distill", "resnet8", "--method", "kl", "--lambda", "0.5"], "found --lambda with --method kl"),
+        (["distill", "resnet8", "--data", "digits"], "found no teacher for resnet8; give --teacher MODEL"),
+        (["distill"], "found no student; give a search run"),
+        (["distill", "--preset", "resnet32_9"], 'unknown pair "resnet32_9"; nearest: resnet32_8'),
+        (["teach", "resnet8", "--recipe", "crosslayer"], 'unknown recipe "crosslayer"; nearest: cross-layer'),
+        (["study", "resnet32_8", "--rows", "P1,P9"], "found row P9; expected some of alone"),
+        (["distill", "resnet8", "--teacher", "densenet_digits", "--data", "digits", "--cross", "1"], "feature points"),
+        (
+            [
+                *[
+                    "distill",
+                    "resnet8",
+                    "--teacher",
+                    "densenet_digits",
+                    "--data",
+                    "digits",
+                    "--cross",
+                    "1",
+                    "--points",
+                    "layr1,layer2",
+                ]
+            ],
+            "layr1",
+        ),
+        (["distill", ".", "--out", "run", "--temperature", "nan"], "found temperature nan; expected a number above 0"),
         (["teach", "densenet_digits", "--seed", str(2**32)], "--seed"),
         (["teach", "densenet_digits", "--rate", "nan"], "found learning rate nan; expected a number above 0"),
     ],

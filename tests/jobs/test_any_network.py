@@ -103,7 +103,7 @@ def test_a_network_of_ones_own_is_searched_cut_reloaded_and_distilled(found: Pat
         assert torch.equal(torch.load(found / "answers.pt"), studentsearch.load(student)(images))
     result = distill(
         DistillOptions(
-            source=found,
+            student=found,
             out=found.parent / "distilled",
             init="inherit",
             recipe=TrainingRecipe(steps=3, batch=16, rate=0.01),

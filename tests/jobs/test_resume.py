@@ -1,15 +1,13 @@
 """A run that is stopped and continued equals the run that never stopped, bit for bit."""
 
-import os
 import signal
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from stopping import Stop
 
-from studentsearch.engine.progress import SilentProgress
 from studentsearch.errors import InterruptedRunError
 from studentsearch.jobs.distill import DistillOptions, distill
 from studentsearch.jobs.options import ComputeOptions, DataOptions
@@ -23,17 +21,6 @@ from studentsearch.search.recipe import SearchRecipe
 COMPUTE = ComputeOptions(device="cpu", precision="float32", threads=1)
 TRAINING = TrainingRecipe(steps=8, batch=16, rate=0.02, schedule="cosine", warmup=0.2)
 CLOCK = ["seconds", "images_per_second"]
-
-
-class Stop(SilentProgress):
-    """Sends this process the signal that a cluster sends, after one step."""
-
-    def __init__(self, at: int) -> None:
-        self.at = at
-
-    def advance(self, step: int, facts: Mapping[str, float | int | str]) -> None:  # noqa: ARG002
-        if step == self.at:
-            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def search_options(out: Path) -> SearchOptions:
@@ -79,7 +66,7 @@ def test_a_complete_search_is_not_searched_again(searched: Path):
 
 
 def test_a_stopped_distillation_continues_bit_for_bit(searched: Path, tmp_path: Path):
-    whole = DistillOptions(source=searched, out=tmp_path / "a", init="inherit", compute=COMPUTE, recipe=TRAINING)
+    whole = DistillOptions(student=searched, out=tmp_path / "a", init="inherit", compute=COMPUTE, recipe=TRAINING)
     stopped = replace(whole, out=tmp_path / "b")
     distill(whole)
     with pytest.raises(InterruptedRunError, match="interrupted at step 5 of 8"):

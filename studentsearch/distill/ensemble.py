@@ -1,0 +1,33 @@
+"""Several teachers: the mean of what each of them says."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from studentsearch.distill.knowledge import Knowledge, Term
+from studentsearch.errors import UsageError
+
+
+def ensemble_term(student: Knowledge, teachers: Sequence[Knowledge], labels: Tensor, term: Term) -> Tensor:
+    """(1 / K) * sum over K teachers of term(student, teacher, labels).
+
+    Args:
+        student: The student's knowledge.
+        teachers: One of each teacher, K >= 1; their adapters have been applied.
+        labels: `[B]`, int64 class numbers.
+        term: Any distillation loss.
+
+    Returns:
+        Scalar; with one teacher the very term.
+
+    Raises:
+        UsageError: If there is no teacher; give one at least.
+
+    Source:
+        Chou, Chiu and Liao, "Cross-layer knowledge distillation with KL divergence and offline ensemble for
+        compressing deep neural network", APSIPA Transactions 10, 2021, e18: the offline ensemble.
+    """
+    if not teachers:
+        raise UsageError("found 0 teachers; expected one or more; give each its own --weights")
+    return torch.stack([term(student, teacher, labels) for teacher in teachers]).mean()

@@ -1,0 +1,274 @@
+"""How a student is taught, as a user chooses it, and the objective that this becomes for two or more networks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor, nn
+
+from studentsearch.distill.adapters import Adapters
+from studentsearch.distill.clipping import ClippingMode
+from studentsearch.distill.cross_layer import Reduction
+from studentsearch.distill.knowledge import Knowledge
+from studentsearch.distill.methods import LossWeights, Method, TermSettings, method
+from studentsearch.distill.objective import Distillation, DistillationTerms, Observe
+from studentsearch.engine.runtime import Runtime
+from studentsearch.errors import UsageError
+from studentsearch.graph.feature_points import FeaturePoint, feature_points, match_points
+from studentsearch.graph.named_points import named_points
+from studentsearch.graph.network import Network
+from studentsearch.randomness import generator
+from studentsearch.runs.files import JsonValue
+from studentsearch.student.taps import tapped
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodOptions:
+    """What a user chooses of the loss; weights of None mean what the method is published or usually run with.
+
+    Attributes:
+        name: A name of `studentsearch.distill.methods`.
+        cross_entropy: Weight of the cross entropy to the labels.
+        kl: Weight of the KL to the teachers' softened outputs.
+        knowledge: Weight of the method's own term.
+        temperature: Of both softmax outputs.
+        squared_temperature: Whether the KL is multiplied by temperature ** 2.
+        reverse: Whether the KL is KL(student || teacher).
+        max_distance: Up to how many feature points apart cross-layer matrices join.
+        reduction: Whether the entries of Gram matrices are averaged, or summed as printed.
+        clipping: Whether the gradient of the method's own term is scaled by its ratio to the others'.
+        teacher_points: Feature points of the teachers by name; none means the usual ones.
+        student_points: Feature points of the student by name; none means the usual ones.
+    """
+
+    name: str = "hinton"
+    cross_entropy: float | None = None
+    kl: float | None = None
+    knowledge: float | None = None
+    temperature: float = 4.0
+    squared_temperature: bool = True
+    reverse: bool = False
+    max_distance: int = 3
+    reduction: Reduction = "mean"
+    clipping: ClippingMode = "off"
+    teacher_points: tuple[str, ...] = ()
+    student_points: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot mean anything, before a run folder is made.
+
+        Raises:
+            UsageError: The temperature is not positive, a weight negative, or the distance below 1.
+        """
+        if not 0 < self.temperature < math.inf:
+            raise UsageError(f"found temperature {self.temperature}; expected a number above 0; 4 is usual")
+        weights = (self.cross_entropy, self.kl, self.knowledge)
+        if not all(weight is None or 0 <= weight < math.inf for weight in weights):
+            given = " ".join(str(weight) for weight in weights if weight is not None)
+            raise UsageError(f"found weights of losses {given}; expected numbers from 0 upward")
+        if self.max_distance < 1:
+            raise UsageError(
+                f"found --cross {self.max_distance}; expected 1 (neighbouring feature points only) or more; "
+                "3 is published; --method kl has no cross-layer term"
+            )
+
+
+def distillation_terms(options: MethodOptions) -> DistillationTerms:
+    """The loss in full.
+
+    Args:
+        options: What the user chose.
+
+    Returns:
+        The terms.
+
+    Raises:
+        UsageError: No such method, or all weights 0.
+    """
+    chosen = method(options.name)
+    settings = TermSettings(
+        temperature=options.temperature,
+        squared_temperature=options.squared_temperature,
+        reverse=options.reverse,
+        max_distance=options.max_distance,
+        reduction=options.reduction,
+    )
+    weights = LossWeights(
+        cross_entropy=_given(options.cross_entropy, chosen.weights.cross_entropy),
+        kl=_given(options.kl, chosen.weights.kl),
+        knowledge=_given(options.knowledge, chosen.weights.knowledge),
+    )
+    term = chosen.make(settings) if weights.knowledge > 0 else None
+    if not (weights.cross_entropy > 0 or weights.kl > 0 or term is not None):
+        raise UsageError(f"found only weights of 0 for --method {chosen.name}; give one of its terms a weight")
+    return DistillationTerms(
+        weights=weights,
+        term=term,
+        temperature=options.temperature,
+        squared_temperature=options.squared_temperature,
+        reverse=options.reverse,
+        clipping=options.clipping if term is not None else "off",
+        first_stage=chosen.first_stage if term is not None else 0.0,
+    )
+
+
+def terms_as_json(options: MethodOptions) -> dict[str, JsonValue]:
+    """Everything of the loss that decides a run's outcome, defaults filled in."""
+    terms = distillation_terms(options)
+    weights: dict[str, JsonValue] = asdict(terms.weights)
+    return {
+        "weights": weights,
+        "temperature": terms.temperature,
+        "squared_temperature": terms.squared_temperature,
+        "reverse": terms.reverse,
+        "max_distance": options.max_distance,
+        "reduction": options.reduction,
+        "clipping": terms.clipping,
+        "first_stage": terms.first_stage,
+        "teacher_points": list(options.teacher_points),
+        "student_points": list(options.student_points),
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointPlan:
+    """Which maps are compared; none of either for methods that compare logits only.
+
+    Attributes:
+        student: The student's points.
+        teachers: Those of each teacher.
+        needs_equal_widths: Whether adapters stand where widths differ.
+    """
+
+    student: tuple[FeaturePoint, ...]
+    teachers: tuple[tuple[FeaturePoint, ...], ...]
+    needs_equal_widths: bool
+
+
+def plan_points(options: MethodOptions, student: Network, teachers: Sequence[Network]) -> PointPlan:
+    """The feature points of a student and its teachers, matched.
+
+    Args:
+        options: The method, and names of points.
+        student: The student's trace.
+        teachers: Their traces.
+
+    Returns:
+        The plan.
+    """
+    chosen = method(options.name)
+    if not chosen.has_points:
+        return PointPlan(student=(), teachers=tuple(() for _ in teachers), needs_equal_widths=False)
+    student_points = _points(student, options.student_points)
+    teacher_points = tuple(_points(network, options.teacher_points) for network in teachers)
+    for points in teacher_points:
+        match_points(points, student_points)
+    _insist_on_distance(chosen, options, student_points)
+    return PointPlan(student=student_points, teachers=teacher_points, needs_equal_widths=chosen.equal_widths)
+
+
+def make_objective(
+    student: nn.Module,
+    student_network: Network,
+    teachers: Sequence[nn.Module],
+    teacher_networks: Sequence[Network],
+    options: MethodOptions,
+    *,
+    runtime: Runtime,
+    seed: int,
+) -> Distillation:
+    """The objective of a student and its teachers.
+
+    Args:
+        student: Plain layers, on the runtime's device.
+        student_network: Its trace.
+        teachers: Plain layers in evaluation mode, on that device.
+        teacher_networks: Their traces.
+        options: The method.
+        runtime: Where and how precisely to compute.
+        seed: Of the adapters.
+
+    Returns:
+        The objective.
+    """
+    plan = plan_points(options, student_network, teacher_networks)
+    terms = distillation_terms(options)
+    adapters = [
+        _adapters(points, plan, generator(seed, "distill/adapters", number)).to(runtime.device)
+        for number, points in enumerate(plan.teachers)
+    ]
+    return Distillation(
+        _observe(student, student_network, plan.student),
+        [
+            _observe(module, network, points)
+            for module, network, points in zip(teachers, teacher_networks, plan.teachers, strict=True)
+        ],
+        terms,
+        parameters=tuple(student.parameters()),
+        adapters=adapters,
+        autocast=runtime.autocast,
+    )
+
+
+def _points(network: Network, names: tuple[str, ...]) -> tuple[FeaturePoint, ...]:
+    return named_points(network, names) if names else feature_points(network)
+
+
+def _insist_on_distance(chosen: Method, options: MethodOptions, points: tuple[FeaturePoint, ...]) -> None:
+    if chosen.name == "cross_layer" and options.max_distance >= len(points):
+        raise UsageError(
+            f"found --cross {options.max_distance} for {len(points)} feature points "
+            f"({', '.join(map(str, points))}); expected 1 to {len(points) - 1}"
+        )
+
+
+def _adapters(points: tuple[FeaturePoint, ...], plan: PointPlan, draw: torch.Generator) -> Adapters:
+    widths = [point.shape[0] for point in points]
+    wanted = [point.shape[0] for point in plan.student] if plan.needs_equal_widths else widths
+    return Adapters(widths, wanted, generator=draw)
+
+
+def _observe(module: nn.Module, network: Network, points: tuple[FeaturePoint, ...]) -> Observe:
+    if not points:
+        return lambda inputs: Knowledge(logits=module(inputs))
+    with_maps = tapped(module, network, [point.node for point in points])
+
+    def observe(inputs: Tensor) -> Knowledge:
+        logits, maps = with_maps(inputs)
+        return Knowledge(logits=logits, points=maps)
+
+    return observe
+
+
+def _given(value: float | None, default: float) -> float:
+    return default if value is None else value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HintonWeights:
+    """Weights of labels and soft targets; None leaves the method's own."""
+
+    cross_entropy: float | None
+    kl: float | None
+
+
+def hinton_weights(hard_weight: float | None) -> HintonWeights:
+    """Labels and soft targets mixed by one share.
+
+    Args:
+        hard_weight: lambda, the labels' weight, in [0, 1]; the teachers have the rest. None leaves the usual mixture.
+
+    Returns:
+        Both weights.
+
+    Raises:
+        UsageError: A share outside 0..1.
+    """
+    if hard_weight is None:
+        return HintonWeights(cross_entropy=None, kl=None)
+    if not 0 <= hard_weight <= 1:
+        raise UsageError(f"found lambda {hard_weight}; expected a share from 0 to 1; 0.1 is published")
+    return HintonWeights(cross_entropy=hard_weight, kl=1 - hard_weight)

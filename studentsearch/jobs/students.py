@@ -1,0 +1,206 @@
+"""The student of a distillation, found by a search or a network by name, and its folder afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from studentsearch.data.dataset import Dataset
+from studentsearch.errors import RunFolderError, UsageError
+from studentsearch.graph.liveness import liveness
+from studentsearch.graph.macs import count_macs
+from studentsearch.graph.network import Network
+from studentsearch.graph.trace import trace
+from studentsearch.jobs.building import fresh_model
+from studentsearch.runs.files import file_sha256
+from studentsearch.runs.manifest import MANIFEST_NAME, read_manifest
+from studentsearch.student.blocks import kept_by_block
+from studentsearch.student.build import build
+from studentsearch.student.check import check_cut
+from studentsearch.student.counts import Counts, count_everything
+from studentsearch.student.folder import (
+    WEIGHTS_NAME,
+    Origin,
+    StoredStudent,
+    StudentRecord,
+    is_student_folder,
+    read_student,
+    rewrite_weights,
+    write_student,
+)
+from studentsearch.student.plain import plain_network
+from studentsearch.student.slice import cut
+
+Init = Literal["scratch", "inherit"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OpenedStudent:
+    """A network that is about to be taught.
+
+    Attributes:
+        name: Its name, or whose student it is and of which budget.
+        module: Plain layers with the weights that training starts from.
+        network: Its trace.
+        counts: Its cost.
+        stored: Where it lies and what is stored of it; None for a network by name.
+    """
+
+    name: str
+    module: nn.Module
+    network: Network
+    counts: Counts
+    stored: StoredStudent | None = None
+    folder: Path | None = None
+
+    @property
+    def sha256(self) -> str | None:
+        """Hash of the weights that it was cut with; None for a network by name."""
+        return None if self.folder is None else file_sha256(self.folder / WEIGHTS_NAME)
+
+
+def locate_student(source: Path, budget: str | None) -> Path:
+    """The student folder that a user's path means.
+
+    Args:
+        source: A search run, or a student folder.
+        budget: Label of a student of the run; None means the smallest.
+
+    Returns:
+        The student's folder.
+
+    Raises:
+        UsageError: No finished search, or no such student in it.
+        RunFolderError: The run's manifest is damaged.
+    """
+    if is_student_folder(source):
+        return source
+    students = read_manifest(source).results.get("students")
+    if not isinstance(students, list) or not students:
+        raise UsageError(
+            f"{source} holds no finished search; run the search to its end, or give a student folder inside it"
+        )
+    folders: dict[str, Path] = {}
+    for student in students:
+        if not isinstance(student, Mapping) or not {"label", "folder"} <= student.keys():
+            raise RunFolderError(
+                f"{source}: its manifest's results name a student without label or folder; search anew"
+            )
+        folders[str(student["label"])] = source / str(student["folder"])
+    label = budget or next(reversed(folders))
+    if label not in folders:
+        raise UsageError(f"{source} has no student {label}; it has {', '.join(folders)}")
+    return folders[label]
+
+
+def search_run_of(student: Path) -> Path | None:
+    """The search run that a student folder lies in.
+
+    Args:
+        student: A student folder.
+
+    Returns:
+        The nearest folder above it with a manifest; None where there is none.
+    """
+    return next((parent for parent in student.resolve().parents if (parent / MANIFEST_NAME).is_file()), None)
+
+
+def open_found_student(folder: Path, init: Init, seed: int) -> OpenedStudent:
+    """A student from its folder, with the weights that it was cut with or fresh ones.
+
+    Args:
+        folder: The student folder.
+        init: Where training starts.
+        seed: Of fresh weights.
+
+    Returns:
+        The student; the stored module stays as it is.
+    """
+    stored = read_student(folder)
+    torch.manual_seed(seed)
+    module = build(stored.spec)
+    if init == "inherit":
+        module.load_state_dict(stored.module.state_dict())
+    else:
+        _draw_weights(module)
+    network = trace(stored.module, *stored.spec.input_shapes, skip=("*",))
+    return OpenedStudent(
+        name=f"{folder.name} of {stored.origin.teacher}",
+        module=module,
+        network=network,
+        counts=count_everything(stored.module, network),
+        stored=stored,
+        folder=folder,
+    )
+
+
+def open_named_student(name: str, dataset: Dataset, seed: int) -> OpenedStudent:
+    """A network by name with fresh weights, as plain layers.
+
+    Args:
+        name: Any model name.
+        dataset: The images that it must fit.
+        seed: Of its weights.
+
+    Returns:
+        The student.
+
+    Raises:
+        UsageError: It answers with another number of classes than the data has.
+    """
+    torch.manual_seed(seed)
+    plain = plain_network(fresh_model(name, dataset), dataset.image_shape, skip=("*",))
+    if plain.network.num_outputs != dataset.num_classes:
+        raise UsageError(
+            f"{name} answers with {plain.network.num_outputs} classes, the data has {dataset.num_classes}; "
+            "choose another student"
+        )
+    counts = count_everything(plain.module, plain.network)
+    return OpenedStudent(name=name, module=plain.module, network=plain.network, counts=counts)
+
+
+@torch.no_grad()
+def write_trained(
+    student: OpenedStudent, folder: Path, state: Mapping[str, Tensor], *, origin: Origin, teacher_counts: Counts
+) -> None:
+    """Write a student folder with trained weights.
+
+    Args:
+        student: The student.
+        folder: Where.
+        state: Its weights by name.
+        origin: Whom and on what it was taught.
+        teacher_counts: The teacher's cost.
+    """
+    if student.folder is not None:
+        rewrite_weights(student.folder, folder, state)
+        return
+    network = student.network
+    alive = liveness(network, (), np.ones(0, dtype=np.bool_))
+    whole = cut(network, alive, state)
+    probe = torch.randn(4, *network.input_shape, generator=torch.Generator().manual_seed(0))
+    module = build(whole.spec)
+    record = StudentRecord(
+        spec=whole.spec,
+        origin=origin,
+        counts=student.counts,
+        teacher_counts=teacher_counts,
+        check=check_cut(module, whole.tensors, whole, macs=int(count_macs(network, alive)), images=probe),
+        blocks=kept_by_block(network, alive),
+    )
+    write_student(folder, whole, record)
+
+
+def _draw_weights(module: nn.Module) -> None:
+    """Fresh weights for a searched architecture, which has no constructor of its own."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight)
+        elif isinstance(layer, nn.Linear) and layer.bias is not None:
+            nn.init.zeros_(layer.bias)

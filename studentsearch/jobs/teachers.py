@@ -1,0 +1,167 @@
+"""The teachers of a distillation: those of a search, or networks by name with weights; checked before they teach."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+from studentsearch.data.batches import Normalization
+from studentsearch.data.dataset import Images
+from studentsearch.engine.progress import Progress
+from studentsearch.engine.runtime import Runtime
+from studentsearch.errors import RunFolderError, UsageError
+from studentsearch.jobs.opening import OpenedData, OpenedModel, judge, open_data, open_model, published_normalization
+from studentsearch.jobs.options import DataOptions
+from studentsearch.runs.manifest import Manifest
+from studentsearch.student.folder import Origin
+
+_CHANCE_FACTOR = 2.0
+_NUM_JUDGED = 1000
+
+
+def teacher_choices(names: Sequence[str], weights: Sequence[Path]) -> list[tuple[str, Path | None]]:
+    """One name and one file for each teacher.
+
+    Args:
+        names: One for all, or one a file.
+        weights: None means the embedded or published ones.
+
+    Returns:
+        The pairs.
+
+    Raises:
+        UsageError: Several names, and another number of files.
+    """
+    files: list[Path | None] = list(weights) or [None] * len(names)
+    if len(names) == 1:
+        return [(names[0], file) for file in files]
+    if len(names) != len(files):
+        raise UsageError(
+            f"found {len(names)} teachers and {len(weights)} files of weights; give --weights once for each --teacher, "
+            "or one --teacher for all"
+        )
+    return list(zip(names, files, strict=True))
+
+
+def search_data(manifest: Manifest, origin: Origin, data_root: Path | None) -> DataOptions:
+    """The images of a search, as options that open them again.
+
+    Args:
+        manifest: The search's.
+        origin: What its student says of them.
+        data_root: Where named data lie now; None means as in the search.
+
+    Returns:
+        The options.
+
+    Raises:
+        UsageError: The run is no search.
+        RunFolderError: The manifest does not name them.
+    """
+    if manifest.kind != "search":
+        raise UsageError(f"found a run of kind {manifest.kind}; expected a search run")
+    facts, then = manifest.facts.get("teacher"), manifest.configuration.get("data")
+    if not isinstance(facts, Mapping) or not isinstance(then, Mapping):
+        raise RunFolderError("the search's manifest names no teacher or no data; expected both; search anew")
+    root = data_root or (None if facts["data_root"] is None else Path(str(facts["data_root"])))
+    size = facts["image_size"]
+    return DataOptions(
+        name=origin.data,
+        data_root=root,
+        image_size=None if size is None else int(str(size)),
+        augment=str(then["augment"]),
+    )
+
+
+def open_search_data(options: DataOptions, origin: Origin) -> OpenedData:
+    """The images of a search.
+
+    Args:
+        options: From `search_data`.
+        origin: What its student says of them.
+
+    Returns:
+        Images and split, normalised as in the search.
+
+    Raises:
+        UsageError: They are no longer the same.
+    """
+    data = open_data(options, origin.teacher, Normalization(mean=origin.mean, std=origin.std))
+    if data.dataset.fingerprint != origin.data_sha256:
+        raise UsageError(f"the data {origin.data} are not those of the search; distil with the images it saw")
+    return data
+
+
+def open_search_teacher(manifest: Manifest, origin: Origin, data: OpenedData, options: DataOptions) -> OpenedModel:
+    """The teacher of a search.
+
+    Args:
+        manifest: The search's.
+        origin: What its student says of it.
+        data: The images.
+        options: How they were opened.
+
+    Returns:
+        The teacher.
+
+    Raises:
+        UsageError: Its weights are no longer the same.
+    """
+    facts = manifest.facts["teacher"]
+    assert isinstance(facts, Mapping)  # `search_data` has seen to it
+    weights = None if facts["weights"] is None else Path(str(facts["weights"]))
+    teacher = open_model(origin.teacher, weights, data, options)
+    if teacher.sha256 != origin.teacher_sha256:
+        raise UsageError(f"the weights of teacher {origin.teacher} are not those of the search; put the same file back")
+    return teacher
+
+
+def common_normalization(
+    choices: Sequence[tuple[str, Path | None]], options: DataOptions, given: Normalization | None = None
+) -> Normalization | None:
+    """The normalization that all teachers were trained with, where it is known.
+
+    Args:
+        choices: Names and weights.
+        options: The images.
+        given: What the student was searched with, if anything.
+
+    Returns:
+        The one they share; None where no weights say.
+
+    Raises:
+        UsageError: Two of them differ.
+    """
+    found = given
+    for name, weights in choices:
+        stated = published_normalization(name, weights, options)
+        if stated is not None and found is not None and stated != found:
+            raise UsageError(
+                f"{weights or name} was trained with mean {stated.mean} and deviation {stated.std}, "
+                f"the others with {found.mean} and {found.std}; teachers of one student need the same"
+            )
+        found = found or stated
+    return found
+
+
+def warn_of_chance(teachers: Sequence[OpenedModel], data: OpenedData, runtime: Runtime, progress: Progress) -> None:
+    """Say which teachers guess.
+
+    Args:
+        teachers: On the runtime's device.
+        data: The first held-out images judge.
+        runtime: Where to compute.
+        progress: Hears of it.
+    """
+    held_out = data.split.held_out
+    images: Images = held_out.select(torch.arange(min(_NUM_JUDGED, len(held_out))))
+    chance = 100 / data.dataset.num_classes
+    for number, teacher in enumerate(teachers, start=1):
+        accuracy = judge(teacher.module, images, data.normalization, runtime).accuracy
+        if accuracy < _CHANCE_FACTOR * chance:
+            progress.say(
+                f"warning: teacher {number} ({teacher.name}) has {accuracy:.1f} % of {len(images):,} held-out images, "
+                f"chance is {chance:.1f} %; look at its weights, --mean and --std"
+            )

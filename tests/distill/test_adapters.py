@@ -1,0 +1,69 @@
+import pytest
+import torch
+from torch import nn
+
+from studentsearch.distill.adapters import Adapters
+from studentsearch.distill.cross_layer import cross_layer_loss
+from studentsearch.errors import UsageError
+
+
+def draw(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def maps(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    return torch.randn(shape, generator=draw(3), dtype=dtype)
+
+
+def test_only_where_widths_differ():
+    adapters = Adapters((8, 16, 32), (8, 12, 40), generator=draw())
+    assert [tuple(weight.shape) for weight in adapters.parameters()] == [(12, 16, 1, 1), (40, 32, 1, 1)]
+    assert isinstance(adapters.points[0], nn.Identity)
+    points = (maps(2, 8, 4, 4), maps(2, 16, 4, 4), maps(2, 32))
+    adapted = adapters(points)
+    assert adapted[0] is points[0]
+    assert [tuple(point.shape) for point in adapted] == [(2, 8, 4, 4), (2, 12, 4, 4), (2, 40, 1, 1)]
+    expected = torch.einsum("sc,bchw->bshw", adapters.points[1].weight[:, :, 0, 0], points[1])
+    torch.testing.assert_close(adapted[1], expected)
+
+
+def test_seeded_and_apart_from_the_global_generator():
+    before = torch.get_rng_state()
+    first, again, other = (Adapters((64,), (128,), generator=draw(seed)) for seed in (1, 1, 2))
+    assert torch.equal(torch.get_rng_state(), before)
+    weight = first.points[0].weight
+    assert torch.equal(weight, again.points[0].weight)
+    assert not torch.equal(weight, other.points[0].weight)
+    assert weight.std().item() == pytest.approx(64**-0.5, rel=0.05)  # 8192 draws: 0.8 % expected
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_identity_adapter_changes_nothing(dtype):
+    student = (maps(2, 3, 4, 4, dtype=dtype), maps(2, 5, 2, 2, dtype=dtype))
+    teacher = tuple(point + 1 for point in student)
+    adapters = Adapters((3, 5), (3, 5), generator=draw(), initialisation="identity", everywhere=True).to(dtype)
+    adapted = adapters(teacher)
+    assert len(list(adapters.parameters())) == 2
+    assert all(torch.equal(one, two) for one, two in zip(adapted, teacher, strict=True))
+    assert torch.equal(cross_layer_loss(student, adapted, 1), cross_layer_loss(student, teacher, 1))
+    narrow = Adapters((3,), (2,), generator=draw(), initialisation="identity").to(dtype)
+    assert torch.equal(narrow(teacher[:1])[0], teacher[0][:, :2])
+
+
+def test_the_loss_trains_them():
+    adapters = Adapters((6, 7), (3, 5), generator=draw())
+    student = (maps(2, 3, 4, 4), maps(2, 5, 2, 2))
+    cross_layer_loss(student, adapters((maps(2, 6, 4, 4), maps(2, 7, 2, 2))), 1).backward()
+    assert all(weight.grad is not None and weight.grad.abs().sum() > 0 for weight in adapters.parameters())
+
+
+def test_bfloat16_maps():
+    adapters = Adapters((6,), (3,), generator=draw())
+    assert adapters((maps(2, 6, 4, 4).bfloat16(),))[0].dtype == torch.float32
+
+
+def test_unequal_numbers_of_points():
+    with pytest.raises(
+        UsageError, match=r"found 1 feature points in the student and 2 in the teacher; expected the same"
+    ):
+        Adapters((3, 4), (3,), generator=draw())
