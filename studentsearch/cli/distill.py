@@ -89,7 +89,7 @@ def distill(
 
     A found student has teacher and data of its search; a network by name needs --teacher, --weights and --data.
     From scratch as the search was published: 300 epochs, batch 128, rate 0.1 divided by 10 at a half and at three
-    quarters. From inherited weights: 10 epochs, batch 64, rate 0.02 along a cosine.
+    quarters. From inherited weights: 10 epochs, batch 64, rate 0.02 along a cosine after a twentieth of warm-up.
     """
     if loss.method == "list":
         show_methods(as_json=as_json)

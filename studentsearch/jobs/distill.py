@@ -153,7 +153,7 @@ def default_training_recipe(init: Init) -> TrainingRecipe:
     """
     if init == "scratch":
         return TrainingRecipe()
-    return TrainingRecipe(epochs=10, batch=64, rate=0.02, schedule="cosine")
+    return TrainingRecipe(epochs=10, batch=64, rate=0.02, schedule="cosine", warmup=0.05)
 
 
 def _open(options: DistillOptions, progress: Progress) -> _Parts:
