@@ -1,6 +1,8 @@
 """The floors of docs/house.md: a file imports only lower floors or its own room."""
 
 import ast
+import re
+import tomllib
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -114,3 +116,12 @@ def test_broken_floors_are_noticed() -> None:
     assert broken_floors("studentsearch.engine.loop", targets) == sibling
     assert broken_floors("studentsearch.units", targets) != []
     assert broken_floors("studentsearch.search.gates", {"studentsearch.api"}) != []
+
+
+def test_every_dependency_has_the_version_that_was_tested() -> None:
+    root = PACKAGE.parent
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    lists = (project["dependencies"], *project["optional-dependencies"].values())
+    wanted = {re.split(r"[<>=\[ ]", line)[0] for lines in lists for line in lines}
+    pinned = [line.split("==") for line in (root / "constraints.txt").read_text().splitlines()]
+    assert {name for name, _ in pinned} == wanted

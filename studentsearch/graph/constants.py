@@ -86,7 +86,7 @@ class Constants:
         if any(isinstance(self.real(tensor), nn.Parameter) for tensor in call.tensors):
             result = map_leaves(_learnable, result)
         for tensor in tensors_in(result):
-            self._names.setdefault(id(tensor), self._fresh(path, call.name))
+            self._names.setdefault(id(tensor), self.fresh_path(path, call.name))
         return map_leaves(lambda leaf: self.stand_in(leaf) if isinstance(leaf, Tensor) else leaf, result)
 
     def name(self, meta: Tensor, path: str) -> str:
@@ -101,8 +101,28 @@ class Constants:
         """
         real = self.real(meta)
         if id(real) not in self._names:
-            self._names[id(real)] = self._fresh(path, "constant")
+            self._names[id(real)] = self.fresh_path(path, "constant")
         return self._names[id(real)]
+
+    def fresh_path(self, path: str, operation: str) -> str:
+        """A path below a module that nothing has, for what an operation of its forward makes.
+
+        Args:
+            path: The module that runs.
+            operation: Its name, which a number follows where it is taken.
+
+        Returns:
+            The same path is never given twice.
+        """
+        module = self._module.get_submodule(path)
+        base, count = operation.strip("_"), 0
+        while True:
+            name = f"{base}_{count}" if count else base
+            whole = f"{path}.{name}" if path else name
+            if whole not in self._taken and not hasattr(module, name):
+                self._taken.add(whole)
+                return whole
+            count += 1
 
     def refuse_own(self, call: Call, path: str) -> None:
         """Refuse an in-place call on a tensor of the module.
@@ -118,7 +138,7 @@ class Constants:
         if written in self and self.is_own(written) and call.name != "requires_grad_":
             raise UnsupportedGraphError(
                 f"{path or type(self._module).__name__}: forward writes to its own parameter or buffer ({call.name}); "
-                "move the write out of forward or skip that part"
+                "move the write out of forward"
             )
 
     def _to_real(self, leaf: object) -> object:
@@ -131,17 +151,6 @@ class Constants:
         own = isinstance(leaf, Tensor) and self.is_own(leaf)
         real = self._to_real(leaf)
         return real.clone() if own and isinstance(real, Tensor) else real
-
-    def _fresh(self, path: str, operation: str) -> str:
-        module = self._module.get_submodule(path)
-        base, count = operation.strip("_"), 0
-        while True:
-            name = f"{base}_{count}" if count else base
-            whole = f"{path}.{name}" if path else name
-            if whole not in self._taken and not hasattr(module, name):
-                self._taken.add(whole)
-                return whole
-            count += 1
 
 
 def _learnable(leaf: object) -> object:

@@ -8,13 +8,17 @@ from torch import Tensor, fx
 
 from studentsearch.errors import UnsupportedGraphError
 from studentsearch.graph.arguments import INPUT, encode, function_name
-from studentsearch.graph.network import Operation
+from studentsearch.graph.network import Operation, call
 from studentsearch.graph.record import BATCH
 
 EXTREMES = {"torch.max": "torch.amax", "torch.min": "torch.amin"}
 MIXED = (
     "positions and images of the batch are mixed on one axis; windows of attention are not followed; "
     "search another network, or write the windows as an axis of their own"
+)
+TAKEN_APART = (
+    "takes the images of a batch apart or puts batches together; expected the same for every image; "
+    "move it out of forward"
 )
 _TAKES_SIZES = frozenset({"torch.reshape", "torch.permute", "torch.flip", "torch.tile"})
 
@@ -90,12 +94,38 @@ def named_operation(operation: Operation, fx_node: fx.Node) -> Operation:
             given = fx_node.kwargs.get("dim", fx_node.args[1] if len(fx_node.args) > 1 else 0)
             assert isinstance(given, int)
             return Operation(kind="Concat", arguments={"axis": given % fx_node.meta["value"].dim()})
-        case "torch.nn.functional.dropout" | "torch.dropout":
-            given = fx_node.kwargs.get("p", fx_node.args[1] if len(fx_node.args) > 1 else 0.5)
-            assert isinstance(given, (int, float))
-            return Operation(kind="Dropout", arguments={"p": float(given)})
         case _:
             return operation
+
+
+def pieces_of(fx_node: fx.Node) -> tuple[Operation, ...]:
+    """The parts of chunk, split or unbind, each as a movement of its own.
+
+    Args:
+        fx_node: A recorded call of one of these.
+
+    Returns:
+        For each part what makes it of the whole.
+
+    Raises:
+        UnsupportedGraphError: It takes the batch apart.
+    """
+    source = fx_node.args[0]
+    assert isinstance(source, fx.Node)
+    is_unbind = function_name(fx_node.target) == "torch.unbind"
+    position = 1 if is_unbind else 2
+    given = fx_node.kwargs.get("dim", fx_node.args[position] if len(fx_node.args) > position else 0)
+    assert isinstance(given, int)
+    whole = source.meta["value"]
+    if whole.shape[given] % BATCH == 0:
+        raise UnsupportedGraphError(TAKEN_APART)
+    dim, start, parts = given % whole.dim(), 0, []
+    for piece in fx_node.meta["value"]:
+        length = 1 if is_unbind else piece.shape[dim]
+        end = () if is_unbind else (length,)
+        parts.append(call("torch.select" if is_unbind else "torch.narrow", (INPUT, 0), dim, start, *end))
+        start += length
+    return tuple(parts)
 
 
 def pads_channels(operation: Operation, fx_node: fx.Node) -> bool:

@@ -50,6 +50,7 @@ class Constant(nn.Module):
         like_axis: int = 1,
         windows: tuple[tuple[int, ...], ...] = (),
         sizes: tuple[int, ...] = (),
+        made_for: tuple[int, ...] = (),
     ) -> None:
         """Keep the channels and what tells the positions: those of a tensor, behind windows, or fixed sizes.
 
@@ -61,16 +62,21 @@ class Constant(nn.Module):
             windows: Of every layer passed its kernels, strides, paddings and dilations, one number a spatial axis
                 each, and how it rounds: 0 down, 1 up, 2 where it spreads (transposed) and its paddings are what it
                 cuts off in all.
-            sizes: Fixed positions, whatever the tensor's.
+            sizes: Fixed positions, where no windows tell them.
+            made_for: The tensor's own positions for which `sizes` hold; any others are refused.
         """
         super().__init__()
-        self.axis, self.rank, self.like_axis, self.windows, self.sizes = axis, rank, like_axis, windows, sizes
+        self.axis, self.rank, self.like_axis, self.windows = axis, rank, like_axis, windows
+        self.sizes, self.made_for = sizes, made_for
         self.value = nn.Parameter(torch.zeros(num_channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """The constant, of the size of `x` but for its channels."""
-        places = list(self.sizes) or [size for axis, size in enumerate(x.shape) if axis not in {0, self.like_axis}]
-        places = places[: self.rank - 2]
+        places = [size for axis, size in enumerate(x.shape) if axis not in {0, self.like_axis}]
+        if self.sizes and self.made_for and places != list(self.made_for):
+            found, expected = ("x".join(map(str, sizes)) for sizes in (places, self.made_for))
+            raise ValueError(f"made for pictures of {expected}, found {found}; resize them, or search at that size")
+        places = (list(self.sizes) or places)[: self.rank - 2]
         for window in self.windows:
             n = len(window) // 4
             rows = (window[:n], window[n : 2 * n], window[2 * n : 3 * n], window[3 * n : 4 * n])

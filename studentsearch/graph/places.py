@@ -1,4 +1,4 @@
-"""Where in the user's code a call or an error stands, as `net.py:17`."""
+"""Where in the user's code a call or an error stands, as `net.py:17`, and what the error was."""
 
 from __future__ import annotations
 
@@ -29,7 +29,35 @@ def calling_line(outermost: CodeType) -> str:
     return ""
 
 
-def error_line(error: Exception) -> str:
+def error_in_words(error: Exception, *, name: str, path: str, input_shapes: tuple[tuple[int, ...], ...]) -> str:
+    """One line for what a forward pass on the meta device raised.
+
+    Args:
+        error: What it raised.
+        name: The network's class.
+        path: The module that ran.
+        input_shapes: `[C, H, W]` of one image, one shape an input.
+
+    Returns:
+        Where, what, and what to do.
+    """
+    place = ", ".join(part for part in (path, _error_line(error)) if part) or name
+    text = str(error).strip().splitlines()
+    what = text[0] if text else type(error).__name__
+    size = isinstance(error, (RuntimeError, AssertionError, ValueError, IndexError))
+    if size and not isinstance(error, (NotImplementedError, RecursionError)):
+        shapes = " and ".join(str(shape) for shape in input_shapes)
+        return (
+            f"{name}: cannot take an image of shape {shapes} ({place}: {what}); "
+            "give images of the shape that it was made for"
+        )
+    return (
+        f"{place}: cannot be followed ({type(error).__name__}: {what}); write that line with functions of torch, or "
+        "move it out of forward"
+    )
+
+
+def _error_line(error: Exception) -> str:
     """The innermost line of the user's through which `error` came; empty if there is none."""
     line, entry = "", error.__traceback__
     while entry is not None:

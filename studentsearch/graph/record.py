@@ -17,16 +17,14 @@ from typing import cast
 import torch
 from torch import Tensor, fx, nn
 from torch.fx.node import Argument
-from torch.nn.utils import parametrize
-from torch.nn.utils.spectral_norm import SpectralNorm
-from torch.nn.utils.weight_norm import WeightNorm
 from torch.overrides import TorchFunctionMode
 
 from studentsearch.errors import UnsupportedGraphError
-from studentsearch.graph import layers
 from studentsearch.graph.calls import Call, append, map_leaves, tensors_in
 from studentsearch.graph.constants import Constants
-from studentsearch.graph.places import calling_line, error_line
+from studentsearch.graph.dropouts import announced, dropout_of
+from studentsearch.graph.leaves import is_leaf, refuse_unfollowed
+from studentsearch.graph.places import calling_line, error_in_words
 
 BATCH = 1009
 """Images in the recorded batch: a prime that no channel count or size is, so that its multiples come from the batch."""
@@ -52,7 +50,8 @@ class Recording:
 
     Attributes:
         graph: Its nodes; a call_module node names one of `modules`, a get_attr node one of `tensors`.
-        modules: Leaf modules by path, as they are in the recorded module.
+        modules: Leaf modules by path, as they are in the recorded module, and a layer for each dropout that is called
+            as a function.
         tensors: Parameters, buffers and other tensors by path, as they are in the recorded module, and what was
             computed from these alone.
     """
@@ -76,15 +75,16 @@ def record(module: nn.Module, *input_shapes: tuple[int, ...]) -> Recording:
         UnsupportedGraphError: Images that the module cannot take, or a forward that cannot be followed; names the
             module and the line.
     """
-    _refuse_hooks(module)
+    refuse_unfollowed(module)
     recorder = _Recorder(module)
     try:
-        with torch.no_grad():
+        with torch.no_grad(), announced(module):
             recorder.follow([torch.empty(BATCH, *shape, device="meta") for shape in input_shapes])
     except UnsupportedGraphError:
         raise
     except Exception as error:
-        raise UnsupportedGraphError(_reason(error, recorder, input_shapes)) from error
+        reason = error_in_words(error, name=recorder.name, path=recorder.path, input_shapes=input_shapes)
+        raise UnsupportedGraphError(reason) from error
     graph = recorder.graph
     for node in reversed(graph.nodes):
         if not node.users and node.op not in {"placeholder", "output"}:
@@ -93,29 +93,9 @@ def record(module: nn.Module, *input_shapes: tuple[int, ...]) -> Recording:
     names = (str(node.target) for node in graph.nodes if node.op == "get_attr")
     return Recording(
         graph=graph,
-        modules={path: module.get_submodule(path) for path in paths},
+        modules={path: recorder.layer(path) for path in paths},
         tensors={name: recorder.tensors[name] for name in names},
     )
-
-
-def _refuse_hooks(module: nn.Module) -> None:
-    for path, part in module.named_modules():
-        name = path or type(module).__name__
-        if isinstance(part, torch.jit.ScriptModule) or hasattr(part, "_orig_mod"):
-            raise UnsupportedGraphError(f"{name}: a compiled module cannot be followed; give what it was made of")
-        # These two only compute the weight of their layer, which the rules read afterwards.
-        known = all(isinstance(hook, (WeightNorm, SpectralNorm)) for hook in part._forward_pre_hooks.values())
-        if part._forward_hooks or not known:
-            raise UnsupportedGraphError(f"{name}: has a forward hook, which cannot be followed; remove the hook first")
-
-
-def _is_leaf(module: nn.Module) -> bool:
-    """Whether a module is one operation of the graph."""
-    kind = parametrize.type_before_parametrizations(module)
-    if kind is nn.Module or issubclass(kind, (nn.Sequential, nn.ModuleList, nn.ModuleDict)):
-        return False
-    own = kind.__module__.startswith(("torch.nn.", "torch.ao.nn."))
-    return own or kind.__module__ == layers.__name__ or kind.__name__ in {"StochasticDepth", "DropPath"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +127,7 @@ class _Recorder(TorchFunctionMode):
         self._attributes: dict[int, _Result] = {}
         # Where the memory of a tensor was last written to in place.
         self._written: dict[int, str] = {}
+        self._dropouts: dict[str, nn.Module] = {}
         self._paths = [""]
         self._is_inside_leaf = False
 
@@ -154,6 +135,10 @@ class _Recorder(TorchFunctionMode):
     def path(self) -> str:
         """The module whose forward runs."""
         return self._paths[-1]
+
+    def layer(self, path: str) -> nn.Module:
+        """A leaf module, or what was made of a function."""
+        return self._dropouts[path] if path in self._dropouts else self._module.get_submodule(path)
 
     def follow(self, inputs: list[Tensor]) -> None:
         """Note all calls, from the placeholders to the output."""
@@ -163,7 +148,7 @@ class _Recorder(TorchFunctionMode):
         leaf = None
         for path, part in copied.named_modules():
             if leaf is None or not path.startswith(f"{leaf}."):
-                leaf = path if path and _is_leaf(part) else None
+                leaf = path if path and is_leaf(part) else None
                 self._watch(path, part, is_leaf=leaf is not None)
         with self:
             result = copied(*inputs)
@@ -233,14 +218,29 @@ class _Recorder(TorchFunctionMode):
         if call.name in _READS_VALUES or _walks_images(call):
             raise self._unsupported(
                 f"value-dependent control flow ({call.name} of a result that depends on an image)",
-                "move it out of forward or skip that part",
+                "write it with torch.where for the whole batch, or move it out of forward",
             )
         if call.name in {"__setitem__", "__set__"} or call.kwargs.get("out") is not None:
             raise self._unsupported(
                 f"a write into a part of a tensor ({call.name})",
-                "build the result with torch.cat or torch.where, or skip that part",
+                "build the result with torch.cat or torch.where",
             )
-        return self._noted(call)
+        return self._noted(self._as_layer(call))
+
+    def _as_layer(self, call: Call) -> Call:
+        """A dropout that is called as a function, as a layer of its own; any other call as it is."""
+        dropout = dropout_of(call)
+        if dropout is None:
+            return call
+        if dropout.is_training:
+            raise self._unsupported(
+                f"{call.name} that drops in evaluation as well", "give it training=self.training, or make it a layer"
+            )
+        if not dropout.is_scaled:
+            raise self._unsupported(f"{call.name} without scale_by_keep", "give it scale_by_keep=True")
+        path = self._constants.fresh_path(self.path, call.name)
+        self._dropouts[path] = dropout.layer
+        return Call(run=dropout.layer.forward, name="forward", args=call.tensors[:1], kwargs={}, layer=path)
 
     def _noted(self, call: Call) -> object:
         """The result on the meta device; it gets a node unless it is a plain value or one of the arguments."""
@@ -260,6 +260,10 @@ class _Recorder(TorchFunctionMode):
         del self._paths[depth:]
         if next(tensors_in(result), None) is None:
             return result
+        is_given = any(result is tensor for tensor in call.tensors)
+        if call.layer is not None and is_given and not getattr(self.layer(call.layer), "inplace", False):
+            # A layer that does nothing in evaluation; its input is still read as it was.
+            result = cast("Tensor", result).detach()
         if isinstance(result, Tensor) and call.layer is None:
             if call.name in _SAME_VALUE and not call.kwargs:
                 read = symbolic.args[0]
@@ -270,9 +274,7 @@ class _Recorder(TorchFunctionMode):
                 return result
         node = append(self.graph, symbolic)
         if node is None:
-            raise self._unsupported(
-                f"{call.name} has no form that makes a new tensor", "write it without in-place, or skip that part"
-            )
+            raise self._unsupported(f"{call.name} has no form that makes a new tensor", "write it without in-place")
         self._bind(node, result)
         return result
 
@@ -280,7 +282,7 @@ class _Recorder(TorchFunctionMode):
         if call.name == "__set__":
             raise self._unsupported("forward sets an attribute of a tensor", "move it out of forward")
         if call.name in _RANDOM:
-            raise self._unsupported(f"random numbers ({call.name})", "skip them in evaluation mode")
+            raise self._unsupported(f"random numbers ({call.name})", "draw them only where self.training is true")
         if call.name == "detach":
             return call.tensors[0]
         if call.is_property and not isinstance(call.result(), Tensor):
@@ -312,7 +314,7 @@ class _Recorder(TorchFunctionMode):
             place = self._written.get(leaf.untyped_storage()._cdata, self._place())
             raise UnsupportedGraphError(
                 f"{place}: changes {result.node.name} or a view of it in place, which is read afterwards; "
-                "write the change without in-place, or skip that part"
+                "write the change without in-place"
             )
         return result.node
 
@@ -381,18 +383,3 @@ def _argument_names(module: nn.Module, count: int) -> list[str]:
     for name, value in bound.arguments.items():
         names += [f"{name}_{i}" for i in range(len(value))] if isinstance(value, tuple) else [name]
     return names
-
-
-def _reason(error: Exception, recorder: _Recorder, input_shapes: tuple[tuple[int, ...], ...]) -> str:
-    """One line for what a forward pass on the meta device raised."""
-    place = ", ".join(part for part in (recorder.path, error_line(error)) if part) or recorder.name
-    text = str(error).strip().splitlines()
-    what = text[0] if text else type(error).__name__
-    size = isinstance(error, (RuntimeError, AssertionError, ValueError, IndexError))
-    if size and not isinstance(error, (NotImplementedError, RecursionError)):
-        shapes = " and ".join(str(shape) for shape in input_shapes)
-        return (
-            f"{recorder.name}: cannot take an image of shape {shapes} ({place}: {what}); "
-            "give images of the shape that it was made for"
-        )
-    return f"{place}: cannot be followed ({type(error).__name__}: {what}); move it out of forward or skip that part"

@@ -15,12 +15,14 @@ from studentsearch.graph.arguments import INPUT, encode, function_name
 from studentsearch.graph.describe import WEIGHTED_CALLS, describe_module, describe_pooling
 from studentsearch.graph.functional import (
     EXTREMES,
+    TAKEN_APART,
     first_read,
     layer_of_call,
     named_operation,
     numbering,
     packed_arguments,
     pads_channels,
+    pieces_of,
     place_of,
     shape_of,
 )
@@ -33,6 +35,7 @@ from studentsearch.graph.movement import (
     run,
 )
 from studentsearch.graph.network import Network, Node, Operation, call
+from studentsearch.graph.owners import Owners, tensors_of_layer
 from studentsearch.graph.passages import Passage, Step, whole
 from studentsearch.graph.record import BATCH, Recording, record
 from studentsearch.graph.rules import rule_of
@@ -44,10 +47,6 @@ _PASSED_ON = frozenset({
     *("Tensor.contiguous", "torch.clone", "Tensor.float", "Tensor.to", "Tensor.type_as", "torch.detach", "Tensor.type"),
     *("Tensor.requires_grad_", "Tensor.half", "Tensor.double", "torch.alias", "Tensor.cpu", "Tensor.bfloat16"),
 })
-_TAKEN_APART = (
-    "takes the images of a batch apart or puts batches together; expected the same for every image; "
-    "move it out of forward"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,17 +106,18 @@ class _Conversion:
         self._skip = skip
         self._values: dict[fx.Node, _Value] = {}
         self._writer = NodeWriter()
-        self._placed: dict[tuple[int, ...], str] = {}
-        self._owned: set[int] = set()
+        self._owners = Owners()
         self._parameters: dict[tuple[str, int], Node] = {}
-        # Weights that a parametrization computes would be freed, and their ids given to others.
-        self._held: list[Tensor] = []
-        self.state: dict[str, Tensor] = {}
 
     @property
     def nodes(self) -> tuple[Node, ...]:
         """What was written."""
         return tuple(self._writer.nodes)
+
+    @property
+    def state(self) -> dict[str, Tensor]:
+        """The tensors of what was written, by name."""
+        return self._owners.state
 
     def convert(self) -> None:
         """Write every node."""
@@ -165,35 +165,10 @@ class _Conversion:
             return self._values[given[0]]
         if operation.kind in {"Flatten", "Unflatten", "ChannelShuffle", "PixelShuffle", "PixelUnshuffle"}:
             return self._move(operation, self._values[given[0]])
-        state = dict(module.state_dict(keep_vars=True).items())
-        if state and any(".parametrizations." in f".{name}" for name in state):
-            state = {
-                role: tensor
-                for role in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
-                if isinstance(tensor := getattr(module, role, None), Tensor)
-            }
-        path = self._own(path, state)
+        path = self._owners.layer(path, tensors_of_layer(module))
         if operation.kind == "MultiheadAttention":
             return (self._add(fx_node, operation, given, None, path=path),)
         return self._add(fx_node, operation, given, None, path=path)
-
-    def _own(self, path: str, state: Mapping[str, Tensor]) -> str:
-        """The path under which these tensors are kept: an earlier layer's where it has the very same."""
-        self._held += state.values()
-        key = tuple(id(tensor) for tensor in state.values())
-        if key and key in self._placed:
-            return self._placed[key]
-        shared = {id(tensor) for tensor in state.values() if tensor.is_floating_point()}
-        if shared & self._owned:
-            raise UnsupportedGraphError(
-                f"{path}: shares one of its tensors with another layer; expected layers that share all or none; "
-                "give it a copy of its own"
-            )
-        if key:
-            self._placed[key] = path
-        self._owned |= shared
-        self.state |= {f"{path}.{name}": tensor.detach() for name, tensor in state.items()}
-        return path
 
     def _call(self, fx_node: fx.Node) -> _Value:
         name = function_name(fx_node.target)
@@ -231,7 +206,8 @@ class _Conversion:
         if pooling is not None:
             return self._add(fx_node, pooling, (first_read(fx_node),), None)
         if name in PIECES:
-            return self._pieces(fx_node)
+            whole_value = self._values[first_read(fx_node)]
+            return tuple(self._move(piece, whole_value) for piece in pieces_of(fx_node))
         is_pad_of_channels = name.endswith(".pad") and pads_channels(operation, fx_node)
         if any(isinstance(self._values[item], str) for item in given[1:]) and name in MOVEMENTS:
             return self._move(self._indexing(fx_node, name, given), self._values[given[0]])
@@ -295,31 +271,7 @@ class _Conversion:
         main = names.get("weight", names.get("running_mean", f"{fx_node.meta['path']}.{fx_node.name}"))
         path = main.removesuffix(".weight").removesuffix(".running_mean")
         operation = layer_of_call(weighted.kind, bound, state, shape_of(fx_node), source)
-        return self._add(fx_node, operation, (source,), None, path=self._own(path, state))
-
-    def _pieces(self, fx_node: fx.Node) -> tuple[_Value, ...]:
-        """The parts of chunk, split or unbind, each on its own."""
-        value = self._values[first_read(fx_node)]
-        source = fx_node.args[0]
-        assert isinstance(source, fx.Node)
-        rank = source.meta["value"].dim()
-        is_unbind = function_name(fx_node.target) == "torch.unbind"
-        given = fx_node.kwargs.get(
-            "dim", fx_node.args[1 if is_unbind else 2] if len(fx_node.args) > 2 - is_unbind else 0
-        )
-        assert isinstance(given, int)
-        if source.meta["value"].shape[given] % BATCH == 0:
-            raise UnsupportedGraphError(_TAKEN_APART)
-        dim, start, parts = given % rank, 0, []
-        for piece in fx_node.meta["value"]:
-            if is_unbind:
-                parts.append(self._move(call("torch.select", (INPUT, 0), dim, start), value))
-                start += 1
-            else:
-                length = piece.shape[dim]
-                parts.append(self._move(call("torch.narrow", (INPUT, 0), dim, start, length), value))
-                start += length
-        return tuple(parts)
+        return self._add(fx_node, operation, (source,), None, path=self._owners.layer(path, state))
 
     def _move(self, operation: Operation, value: _Value) -> Moved:
         """A movement that is not written down until something reads what was moved."""
@@ -363,8 +315,7 @@ class _Conversion:
     def _parameter(self, name: str, axis_from_end: int) -> Node:
         """A parameter that stands outside a layer, with its channels where those of its partner are."""
         tensor = self._recording.tensors[name]
-        if name not in self.state:
-            self.state[name] = tensor.detach()
+        self._owners.parameter(name, tensor)
         shape = (1,) * (-axis_from_end - tensor.dim()) + tuple(tensor.shape)
         axis = len(shape) + axis_from_end
         is_trainable = isinstance(tensor, nn.Parameter)
@@ -399,7 +350,7 @@ class _Conversion:
 def _same_for_all(fx_node: fx.Node, value: _Value) -> _Value:
     """The value, if a movement did the same to every image."""
     if isinstance(value, Moved) and fx_node.meta["value"].numel() != BATCH * value.entries.numel():
-        raise UnsupportedGraphError(_TAKEN_APART)
+        raise UnsupportedGraphError(TAKEN_APART)
     return value
 
 

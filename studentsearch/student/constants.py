@@ -13,7 +13,7 @@ from studentsearch.graph.describe import layer_class
 from studentsearch.graph.links import Indices
 from studentsearch.graph.movement import MOVEMENTS, numbers, run
 from studentsearch.graph.network import Argument, Network, Node
-from studentsearch.graph.passages import elementwise
+from studentsearch.graph.passages import elementwise, reduction
 from studentsearch.graph.rules import COMPARISONS, DROPOUTS, ELEMENTWISE, POOLS, rule_of
 from studentsearch.graph.weighted import CONVOLUTIONS, NORMS, TRANSPOSED
 from studentsearch.student.shrink import shrunk_operation, shrunk_state
@@ -120,11 +120,13 @@ class Size:
         anchor: Index of a node that the student computes.
         windows: What makes the constant's positions of the anchor's, one entry a layer passed (see `layers.Constant`).
         sizes: The positions themselves where no windows tell them; they hold for pictures of the traced size.
+        made_for: The anchor's positions for which `sizes` hold.
     """
 
     anchor: int
     windows: tuple[Argument, ...] = ()
     sizes: tuple[int, ...] = ()
+    made_for: tuple[int, ...] = ()
 
 
 def constant_size(network: Network, node: Node, computed: frozenset[int]) -> Size:
@@ -143,7 +145,10 @@ def constant_size(network: Network, node: Node, computed: frozenset[int]) -> Siz
     while source.index not in computed:
         passed = _windows(network, source) if len(node.shape) > 1 else []
         if passed is None or not source.inputs:
-            return Size(anchor=0, sizes=positions(node))
+            ends = [place for place, window in enumerate(windows) if _is_same_for_all(window)]
+            if ends and len(network.nodes[0].shape) >= len(node.shape):
+                return Size(anchor=0, windows=tuple(windows[ends[-1] :]))
+            return Size(anchor=0, sizes=positions(node), made_for=positions(network.nodes[0]))
         windows[:0] = passed
         source = _of_the_size(network, source, computed)
     return Size(anchor=source.index, windows=tuple(windows))
@@ -169,7 +174,9 @@ def _windows(network: Network, node: Node) -> list[Argument] | None:
         given = arguments["windows"]
         return list(given) if isinstance(given, tuple) and not arguments["sizes"] else None
     if node.operation.kind.startswith("Adaptive"):
-        return [_window_to(positions(node))]
+        given = arguments["output_size"]
+        asked = given if isinstance(given, tuple) else (given,) * len(positions(node))
+        return [_window_to(tuple(size if isinstance(size, int) else None for size in asked))]
     if node.operation.kind in CONVOLUTIONS | TRANSPOSED | POOLS and arguments.get("padding") != "same":
         return [_window(node)]
     before = [positions(network.nodes[index]) for index in node.inputs]
@@ -177,6 +184,9 @@ def _windows(network: Network, node: Node) -> list[Argument] | None:
         return None
     if positions(node) in before:
         return []
+    if rule_of(node.operation) is reduction and len(before[0]) == len(positions(node)):
+        after = zip(before[0], positions(node), strict=True)
+        return [_window_to(tuple(None if new == old else new for old, new in after))]
     if "Pad" in node.operation.kind or name.endswith(".pad"):
         cut_off = [old - new for old, new in zip(before[0], positions(node), strict=True)]
         ones = (1,) * len(cut_off)
@@ -215,9 +225,17 @@ def _per_axis(value: Argument, axes: int) -> tuple[int, ...]:
     return tuple(item for item in values if isinstance(item, int))
 
 
-def _window_to(size: tuple[int, ...]) -> Argument:
-    """A window that makes `size` of a picture of any size: kernel 1, a stride wider than pictures, padding to match."""
-    axes = len(size)
-    strides = (_WIDER_THAN_PICTURES,) * axes
-    paddings = tuple((length - 1) * _WIDER_THAN_PICTURES // 2 for length in size)
-    return (*((1,) * axes), *strides, *paddings, *((1,) * axes), 0)
+def _window_to(sizes: tuple[int | None, ...]) -> Argument:
+    """A window that makes `sizes` of a picture of any size; None leaves an axis as it is."""
+    # kernel 1, a stride wider than pictures, padding to match
+    ones = (1,) * len(sizes)
+    strides = tuple(1 if size is None else _WIDER_THAN_PICTURES for size in sizes)
+    paddings = tuple(0 if size is None else (size - 1) * _WIDER_THAN_PICTURES // 2 for size in sizes)
+    return (*ones, *strides, *paddings, *ones, 0)
+
+
+def _is_same_for_all(window: Argument) -> bool:
+    """Whether a window makes the same of pictures of every size."""
+    assert isinstance(window, tuple)
+    axes = len(window) // 4
+    return all(stride == _WIDER_THAN_PICTURES for stride in window[axes : 2 * axes])

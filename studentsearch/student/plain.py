@@ -71,7 +71,8 @@ def _insist(module: nn.Module, plain: nn.Module, input_shapes: tuple[tuple[int, 
         if not difference <= _TOLERANCE:
             raise UnsupportedGraphError(
                 f"{type(module).__name__}: written as plain layers it answers otherwise (by {difference:.1e} of the "
-                "largest logit); its forward depends on something that was not recorded; leave that part out"
+                "largest logit); its forward depends on more than the image and its tensors (random numbers, what "
+                "earlier calls left); take that out of evaluation"
             )
 
 

@@ -90,6 +90,7 @@ class _Scissors:
         self._folded: dict[int, _Folded] = {}
         self._picked: dict[tuple[str, tuple[int, ...]], str] = {}
         self._materialized: dict[tuple[int, tuple[int, ...]], str] = {}
+        self._roots = {node.path.partition(".")[0] for node in network.nodes}
         self._taken = {name for node in network.nodes for name in (node.name, node.path)}
         self.steps: list[Step] = []
         self.tensors: dict[str, Tensor] = {}
@@ -159,9 +160,18 @@ class _Scissors:
         self.tensors |= shrunk_state(node, kept, takes, self._whole)
 
     def _write(self, node: Node, operation: Operation, inputs: tuple[str, ...], present: Indices) -> None:
-        path = node.path if node.path or operation.kind in _PATHLESS else node.name
+        path = node.path if node.path or operation.kind in _PATHLESS else self._path_of_call(node.name)
         self.steps.append(Step(name=node.name, path=path, operation=operation, inputs=inputs))
         self._emitted[node.index] = _Emitted(step=node.name, present=present)
+
+    def _path_of_call(self, name: str) -> str:
+        """Where the layer of a functional call stands: at its name, unless the network has something there."""
+        number, path = 0, name
+        while path in self._roots or (number and path in self._taken):
+            number += 1
+            path = f"{name}_{number}"
+        self._taken.add(path)
+        return path
 
     def _pick(self, source: int, channels: Indices, reader: Node) -> str:
         """The step that carries exactly `channels` of node `source`: its own, or a selection from it."""
@@ -217,6 +227,7 @@ class _Scissors:
             "like_axis": self._network.nodes[size.anchor].axis + 1,
             "windows": size.windows,
             "sizes": size.sizes,
+            "made_for": size.made_for,
         }
         like_step = self._emitted[size.anchor].step
         operation = Operation(kind="Constant", arguments=arguments)

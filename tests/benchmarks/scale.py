@@ -32,7 +32,7 @@ from studentsearch.search.recipe import SearchRecipe
 from studentsearch.search.stepper import SearchStepper
 from studentsearch.student.build import build_with_weights
 from studentsearch.student.plain import plain_network
-from studentsearch.student.slice import cut
+from studentsearch.student.slice import Cut, cut
 
 _NETS = ("resnet50", "densenet121", "densenet201", "efficientnet_b7")
 _DEPTHS = (100, 300, 1000)
@@ -95,13 +95,11 @@ def _timing(module: nn.Module, shape: tuple[int, ...]) -> Timing:
     gated_in, sites = _seconds(lambda: gate_sites(network))
     gates = (torch.rand(num_gates(sites), generator=torch.Generator().manual_seed(0)) >= 0.5).float()
 
-    def cut_out() -> object:
+    def cut_out() -> Cut:
         alive = liveness(network, sites, np.asarray(gates.numpy() != 0))
         return cut(network, alive, {**state, **scale_weights(state, sites, gates)})
 
-    cut_in, _ = _seconds(cut_out)
-    alive = liveness(network, sites, np.asarray(gates.numpy() != 0))
-    student = cut(network, alive, {**state, **scale_weights(state, sites, gates)})
+    cut_in, student = _seconds(cut_out)
     built_in, _ = _seconds(lambda: build_with_weights(student.spec, student.tensors))
     opened_in, _ = _seconds(lambda: plain_network(module, shape))
     return Timing(

@@ -4,7 +4,10 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -103,6 +106,7 @@ def test_export_writes_what_it_says(folder: Path, capsys: pytest.CaptureFixture[
     assert (folder / "model.pt2").stat().st_size > 0
 
 
+@pytest.mark.slow  # tests/jobs/test_any_network.py asks the same of a smaller network
 def test_load_and_model_py_answer_alike_in_a_fresh_process(folder: Path):
     script = (
         "import sys, torch, studentsearch\n"
@@ -127,16 +131,49 @@ def test_help_needs_no_torch():
         assert "Usage: studentsearch" in fresh_process(script, *words)
 
 
-def test_a_closed_stdout_ends_quietly():
-    for words in (["count", "densenet_digits"], ["count", "densenet_digits", "--json"], ["--help"]):
-        environment = os.environ | {"PYTHONPATH": str(Path(studentsearch.__file__).parents[1])}
-        command = [sys.executable, "-m", "studentsearch", *words]
-        read, write = os.pipe()
-        os.close(read)
-        result = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False, env=environment)
-        os.close(write)
-        assert result.returncode == 141
-        assert "rror" not in result.stderr
+def end_on_a_closed_stdout(words: list[str]) -> None:
+    """Run a command whose stdout nobody reads in a process of its own."""
+    environment = os.environ | {"PYTHONPATH": str(Path(studentsearch.__file__).parents[1])}
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "studentsearch", *words]
+    result = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False, env=environment)
+    os.close(write)
+    assert result.returncode == 141
+    assert "rror" not in result.stderr
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"]])
+def test_a_closed_stdout_ends_quietly(words: list[str]):
+    end_on_a_closed_stdout(words)  # neither imports torch
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [["count", "densenet_digits"], ["count", "densenet_digits", "--json"]])
+def test_a_closed_stdout_ends_a_count_quietly(words: list[str]):
+    end_on_a_closed_stdout(words)
+
+
+@contextmanager
+def unread() -> Iterator[TextIO]:
+    """A stdout that nobody reads."""
+    read, write = os.pipe()
+    os.close(read)
+    with Path(os.devnull).open("w") as nowhere, os.fdopen(write, "w") as stdout:
+        yield stdout
+        os.dup2(nowhere.fileno(), stdout.fileno())  # for what is still in its buffer
+
+
+@pytest.mark.parametrize("words", [["report", str(RUN)], ["report", str(RUN), "--json"]])
+def test_a_reader_of_stdout_that_is_gone_is_no_error(
+    folder: Path,  # noqa: ARG001
+    words: list[str],
+    capfd: pytest.CaptureFixture[str],
+):
+    with unread() as stdout, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", stdout)
+        assert main(words) == 141
+    assert capfd.readouterr().err == ""
 
 
 def test_help_states_the_recipes_defaults(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):

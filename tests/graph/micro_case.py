@@ -63,7 +63,7 @@ class Case:
     def macs(self, gates: Tensor) -> int:
         return int(count_macs(self.network, liveness(self.network, self.sites, gates.numpy() != 0)))
 
-    def settings(self) -> Iterator[Tensor]:
+    def settings(self, num_random: int) -> Iterator[Tensor]:
         """Everything closed, every reader emptied, and gates at random."""
         yield torch.zeros(self.num_gates, dtype=torch.float64)
         for site in self.sites:
@@ -71,7 +71,7 @@ class Case:
             gates[site.span] = 0
             yield gates
         generator = torch.Generator().manual_seed(2)
-        for number in range(self.net.num_settings):
+        for number in range(num_random):
             gates = 0.2 + torch.rand(self.num_gates, generator=generator, dtype=torch.float64)
             is_open = torch.rand(self.num_gates, generator=generator) < (0.9, 0.6, 0.3)[number % 3]
             yield gates * is_open

@@ -41,14 +41,12 @@ class MicroNet:
         module: In evaluation mode, weights drawn at random; copied before it is used.
         shapes: `[C, H, W]` of one picture, one shape an input.
         larger: Other shapes that it takes; none where it is made for one size.
-        num_settings: How many random settings of its gates are tried.
         gap: Allowed difference of the plain layers with all gates open; above 0 only where another kernel computes.
     """
 
     module: nn.Module
     shapes: Shapes
     larger: Shapes | None
-    num_settings: int
     gap: float
 
     def fresh(self) -> nn.Module:
@@ -66,8 +64,7 @@ def net(
 
     def register(function: Callable[..., object]) -> Callable[..., object]:
         module = randomised(Forward(function, layers))
-        number = 30 if function.__module__ == __name__ else 5
-        NETS[function.__name__] = MicroNet(module=module, shapes=shapes, larger=larger, num_settings=number, gap=gap)
+        NETS[function.__name__] = MicroNet(module=module, shapes=shapes, larger=larger, gap=gap)
         return function
 
     return register
@@ -258,6 +255,11 @@ def padding_after_a_shifted_norm(m: nn.Module, x: Tensor) -> Tensor:
 def dropout_and_stochastic_depth(m: nn.Module, x: Tensor) -> Tensor:
     x = x + m.depth(m.one(m.drop(x)))
     return F.dropout(x + m.path(m.two(F.relu(x))), 0.4, training=m.training)
+
+
+@between(4, max_pool2d=nn.MaxPool2d(2), one=conv(4, 4))
+def calls_named_as_a_layer(m: nn.Module, x: Tensor) -> Tensor:
+    return m.max_pool2d(m.one(F.max_pool2d(F.max_pool2d(x, 3, 1), 3, 1)))
 
 
 @net(head=linear(48, 3), shapes=((3, 4, 4),), larger=None)

@@ -56,7 +56,10 @@ def shared_bias(m: nn.Module, x: Tensor) -> Tensor:
 
 
 REFUSED: dict[str, tuple[nn.Module, str]] = {
-    "control flow": (net(control_flow), r"^body, test_refusals\.py:\d+: value-dependent control flow .*; move it out"),
+    "control flow": (
+        net(control_flow),
+        r"^body, test_refusals\.py:\d+: value-dependent control flow .*, or move it out",
+    ),
     "written into": (
         net(written_into),
         r"^body, test_refusals\.py:\d+: a write into a part of a tensor .*torch\.where",
@@ -103,6 +106,11 @@ def test_what_cannot_be_followed_is_refused(name: str) -> None:
     with pytest.raises(UnsupportedGraphError, match=message) as caught:
         trace(module, PICTURE)
     assert "\n" not in str(caught.value)
+
+
+def test_a_network_that_answers_otherwise_each_time_is_refused() -> None:
+    with pytest.raises(UnsupportedGraphError, match=r"answers otherwise \(by .*; its forward depends on more than the"):
+        plain_network(net(lambda _, x: x + torch.bernoulli(x.sigmoid())), PICTURE, skip=["body.*"])
 
 
 def test_an_unknown_operation_before_all_gates_is_left_whole_and_said() -> None:

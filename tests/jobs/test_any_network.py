@@ -89,8 +89,16 @@ def test_a_network_of_ones_own_is_searched_cut_reloaded_and_distilled(found: Pat
     )
     images = torch.randn(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     torch.save(images, found / "images.pt")
-    program = "import sys, torch, studentsearch; torch.set_num_threads(1); images = torch.load(sys.argv[2]); "
-    program += "torch.save(studentsearch.load(sys.argv[1])(images), sys.argv[3])"
+    program = (
+        "import sys, torch, studentsearch\n"
+        "torch.set_num_threads(1)\n"
+        "folder, images, answers = sys.argv[1:]\n"
+        "sys.path.insert(0, folder)\n"
+        "import model\n"
+        "found = studentsearch.load(folder)(torch.load(images))\n"
+        "assert torch.equal(model.build()(torch.load(images)), found)\n"
+        "torch.save(found, answers)\n"
+    )
     environment = os.environ | {"PYTHONPATH": str(Path(studentsearch.__file__).parents[1])}
     subprocess.run(
         [sys.executable, "-c", program, student, found / "images.pt", found / "answers.pt"],

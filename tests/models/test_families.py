@@ -32,7 +32,13 @@ def num_macs(network: nn.Module, *shape: int) -> int:
     return counter.get_total_flops() // 2
 
 
-@pytest.mark.parametrize("row", ROWS, ids=[str(row[0]) for row in ROWS])
+# Each has a smaller one of its kind among the others.
+LARGE = {"resnet56", "resnet110", "resnet50_cifar", "densenet100_12", "torchvision:mobilenet_v2"}
+
+
+@pytest.mark.parametrize(
+    "row", [pytest.param(row, id=str(row[0]), marks=pytest.mark.slow if row[0] in LARGE else ()) for row in ROWS]
+)
 def test_the_table_in_docs_holds(row: tuple[str, int, int, int, int, int, int]) -> None:
     name, channels, height, width, num_classes, parameters, macs = row
     with torch.device("meta"):

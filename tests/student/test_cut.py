@@ -21,7 +21,7 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 @pytest.mark.parametrize("share_open", [0.9, 0.6, 0.3])
 def test_the_exported_network_is_the_gated_one(case: Case, share_open: float) -> None:
-    for seed in range(6):
+    for seed in range(3):
         case.assert_exported_is_gated(random_gates(case.num_gates, share_open=share_open, seed=seed))
 
 
@@ -125,6 +125,15 @@ def _densenet_settings(case: Case, number: int) -> list[Tensor]:
     ]
 
 
+@pytest.mark.parametrize("name", DENSENETS)
+def test_gate_settings_of_three_densenets(name: str) -> None:
+    make, shape = DENSENETS[name]
+    case = Case(make(), shape)
+    for gates in _densenet_settings(case, 11):
+        case.assert_exported_is_gated(gates)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "number"), [("depth 10, growth 4", 90), ("depth 16, growth 6", 40), ("digits", 70)])
 def test_two_hundred_gate_settings_of_three_densenets(name: str, number: int) -> None:
     make, shape = DENSENETS[name]

@@ -44,6 +44,7 @@ def norm_statistics(
     for norm in norms.values():
         norm.momentum = 1.0
         norm.train()  # they alone: heads for training only may not take small pictures
+    intact = {path: own[f"{path}.running_var"].mean().item() for path in norms}
     functional_call(module, {**weights, **own}, (images,))
     for norm, momentum in zip(norms.values(), momenta, strict=True):
         norm.momentum = momentum
@@ -51,8 +52,10 @@ def norm_statistics(
     generator = torch.Generator().manual_seed(seed)
     for path in norms:
         mean, variance = own[f"{path}.running_mean"], own[f"{path}.running_var"]
-        # a channel that hardly moves would amplify rounding
-        variance.copy_(torch.maximum(variance, 0.01 * mean**2)).clamp_(min=max(0.1 * variance.mean().item(), 1e-3))
+        # a channel that hardly moves any more would amplify rounding, layer by layer
+        variance.copy_(torch.maximum(variance, 0.01 * mean**2)).clamp_(
+            min=0.1 * max(intact[path], variance.mean().item())
+        )
         variance.mul_(torch.empty_like(variance).uniform_(0.8, 1.25, generator=generator))
         mean.add_(0.1 * variance.sqrt() * torch.empty_like(mean).normal_(generator=generator))
     return own
