@@ -16,6 +16,7 @@ from studentsearch.graph.trace import trace, trace_with_state
 from studentsearch.student.build import build_with_weights
 from studentsearch.student.slice import cut
 
+_LARGER = 32  # pixels that are added to see whether the trace holds for other sizes
 _TOLERANCE = 1e-4  # float32, relative to the largest logit; kernels may differ between a function and its layer
 
 
@@ -26,10 +27,13 @@ class PlainNetwork:
     Attributes:
         module: The layers, in evaluation mode.
         network: Their trace.
+        is_bound: Whether they hold for pictures of the traced size only, though the network takes other sizes: its
+            forward computes sizes from the picture's own, which are numbers in a trace.
     """
 
     module: nn.Module
     network: Network
+    is_bound: bool = False
 
 
 def plain_network(module: nn.Module, *input_shapes: tuple[int, ...], skip: Sequence[str] = ()) -> PlainNetwork:
@@ -53,27 +57,65 @@ def plain_network(module: nn.Module, *input_shapes: tuple[int, ...], skip: Seque
     plain = build_with_weights(everything.spec, everything.tensors)
     is_whole = all(needed.all() for needed in alive.needed)
     _insist(module, plain, input_shapes)
-    return PlainNetwork(module=plain, network=network if is_whole else trace(plain, *input_shapes, skip=skip))
+    return PlainNetwork(
+        module=plain,
+        network=network if is_whole else trace(plain, *input_shapes, skip=skip),
+        is_bound=_is_bound(module, plain, input_shapes),
+    )
 
 
-@torch.no_grad()
 def _insist(module: nn.Module, plain: nn.Module, input_shapes: tuple[tuple[int, ...], ...]) -> None:
     """Compare both on random images."""
+    images = _images(plain, input_shapes, number=2)
+    difference = _difference(_answers(module, images), _answers(plain, images))
+    if not difference <= _TOLERANCE:
+        raise UnsupportedGraphError(
+            f"{type(module).__name__}: written as plain layers it answers otherwise (by {difference:.1e} of the "
+            "largest logit); its forward depends on more than the image and its tensors (random numbers, what "
+            "earlier calls left); take that out of evaluation"
+        )
+
+
+def _is_bound(module: nn.Module, plain: nn.Module, input_shapes: tuple[tuple[int, ...], ...]) -> bool:
+    """Whether the network takes larger pictures and the plain layers answer otherwise for them, or not at all."""
+    larger = tuple((shape[0], *(size + _LARGER for size in shape[1:])) for shape in input_shapes)
+    images = _images(plain, larger, number=1)
+    try:
+        expected = _answers(module, images)
+    except Exception:  # whatever it raises, it takes no such pictures
+        return False
+    try:
+        found = _answers(plain, images)
+    except Exception:  # sizes that do not fit raise many errors
+        return True
+    return not _difference(expected, found) <= _TOLERANCE
+
+
+def _images(plain: nn.Module, shapes: tuple[tuple[int, ...], ...], *, number: int) -> list[torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
     parameter = next(plain.parameters(), None)
     dtype, device = (torch.float32, None) if parameter is None else (parameter.dtype, parameter.device)
-    images = [torch.randn(2, *shape, generator=generator).to(device, dtype) for shape in input_shapes]
+    return [torch.randn(number, *shape, generator=generator).to(device, dtype) for shape in shapes]
+
+
+@torch.no_grad()
+def _answers(module: nn.Module, images: Sequence[torch.Tensor]) -> list[torch.Tensor]:
     was_training = module.training
-    expected, found = _tensors(module.eval()(*images)), _tensors(plain(*images))
-    module.train(was_training)
-    for one, other in zip(expected, found, strict=True):
-        difference = ((one - other).abs().max() / one.abs().max().clamp_min(1e-30)).item()
-        if not difference <= _TOLERANCE:
-            raise UnsupportedGraphError(
-                f"{type(module).__name__}: written as plain layers it answers otherwise (by {difference:.1e} of the "
-                "largest logit); its forward depends on more than the image and its tensors (random numbers, what "
-                "earlier calls left); take that out of evaluation"
-            )
+    try:
+        return _tensors(module.eval()(*images))
+    finally:
+        module.train(was_training)
+
+
+def _difference(expected: Sequence[torch.Tensor], found: Sequence[torch.Tensor]) -> float:
+    """The largest of any output, relative to its largest entry; infinite where their shapes differ."""
+    if [one.shape for one in expected] != [other.shape for other in found]:
+        return float("inf")
+    gaps = [
+        ((one - other).abs().max() / one.abs().max().clamp_min(1e-30)).item()
+        for one, other in zip(expected, found, strict=True)
+    ]
+    return float("nan") if any(gap != gap for gap in gaps) else max(gaps)
 
 
 def _tensors(value: object) -> list[torch.Tensor]:
