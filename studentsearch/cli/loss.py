@@ -140,7 +140,7 @@ class LossGroup:
             reverse=self.reverse_kl,
             max_distance=3 if self.cross is None else self.cross,
             reduction="sum" if self.gram_sum else "mean",
-            clipping=self.clip or ("printed" if is_published else "off"),
+            clipping=self.clip or ("printed" if is_published and name == _CROSS_LAYER else "off"),
             teacher_points=_names(self.teacher_points or self.points),
             student_points=_names(self.points),
         )

@@ -30,7 +30,8 @@ class DistillationTerms:
         temperature: Of both softmax outputs in the KL term.
         squared_temperature: Whether the KL term is multiplied by temperature ** 2.
         reverse: Whether the KL term is KL(student || teacher).
-        clipping: Whether the gradient of the knowledge term is scaled by its ratio to the others'.
+        clipping: Whether the gradient of the knowledge term is scaled by its ratio to the others'; "off" with a first
+            stage, in which there are no others.
         first_stage: Share of the steps, from the first, in which the knowledge term alone is minimised; after them
             it rests. 0 minimises all terms together throughout.
     """

@@ -86,9 +86,14 @@ def distillation_terms(options: MethodOptions) -> DistillationTerms:
         The terms.
 
     Raises:
-        UsageError: No such method, or all weights 0.
+        UsageError: No such method, all weights 0, or clipping of a term that is minimised alone.
     """
     chosen = method(options.name)
+    if chosen.first_stage and options.clipping != "off":
+        raise UsageError(
+            f"found --clip {options.clipping} with --method {chosen.name}, whose term is minimised alone; "
+            "expected another beside it that a ratio is taken to; leave --clip out, or take --method fsp_kd"
+        )
     settings = TermSettings(
         temperature=options.temperature,
         squared_temperature=options.squared_temperature,

@@ -168,24 +168,9 @@ def test_a_folder_that_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[s
         (["distill", "--preset", "resnet32_9"], 'unknown pair "resnet32_9"; nearest: resnet32_8'),
         (["teach", "resnet8", "--recipe", "crosslayer"], 'unknown recipe "crosslayer"; nearest: cross-layer'),
         (["study", "resnet32_8", "--rows", "P1,P9"], "found row P9; expected some of alone"),
-        (["distill", "resnet8", "--teacher", "densenet_digits", "--data", "digits", "--cross", "1"], "feature points"),
-        (
-            [
-                *[
-                    "distill",
-                    "resnet8",
-                    "--teacher",
-                    "densenet_digits",
-                    "--data",
-                    "digits",
-                    "--cross",
-                    "1",
-                    "--points",
-                    "layr1,layer2",
-                ]
-            ],
-            "layr1",
-        ),
+        ([*TAUGHT, "--cross", "1"], "feature points"),
+        ([*TAUGHT, "--method", "fsp", "--clip", "printed"], "found --clip printed with --method fsp"),
+        ([*TAUGHT, "--cross", "1", "--points", "layr1,layer2"], "layr1"),
         (["distill", ".", "--out", "run", "--temperature", "nan"], "found temperature nan; expected a number above 0"),
         (["teach", "densenet_digits", "--seed", str(2**32)], "--seed"),
         (["teach", "densenet_digits", "--rate", "nan"], "found learning rate nan; expected a number above 0"),

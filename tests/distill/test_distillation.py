@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from studentsearch.distill.adapters import Adapters
 from studentsearch.distill.clipping import clipping
 from studentsearch.distill.knowledge import Knowledge
-from studentsearch.distill.methods import LossWeights, TermSettings, method
+from studentsearch.distill.methods import LossWeights, TermSettings, method, methods
 from studentsearch.distill.objective import Distillation, DistillationTerms
 from studentsearch.divergence import distillation_kl
 from studentsearch.engine.objective import Moment
@@ -184,3 +184,36 @@ def test_the_second_stage_asks_no_teacher():
     assert teacher.num_asked == 0
     assert bool(shown["knowledge"].isnan())
     assert shown["loss"] == shown["cross_entropy"]
+
+
+WAITS = {"aten::_local_scalar_dense", "aten::item", "aten::nonzero", "aten::is_nonzero", "aten::equal"}
+SYNCHRONOUS = {"sskd"}  # its decomposition waits for the host on CUDA, as its line of the table says
+
+
+@pytest.mark.parametrize("clip", ["off", "printed"])
+@pytest.mark.parametrize("name", sorted({known.name for known in methods()} - SYNCHRONOUS))
+def test_a_step_reads_nothing_back_from_the_device(name: str, clip: str):
+    student, teacher = TwoStages(), TwoStages(seed=1)
+    step = objective(student, [teacher, teacher], terms_of(name, clipping=clip if name != "fsp" else "off"))
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        step.backward(*batch(), START)
+    called = {event.key for event in profile.key_averages()}
+    assert "aten::convolution" in called
+    assert not called & WAITS
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("name", sorted({known.name for known in methods()} - SYNCHRONOUS))
+def test_a_step_never_waits_on_cuda(name: str):
+    student, teacher = TwoStages().float().cuda(), TwoStages(seed=1).float().cuda()
+    step = objective(student, [teacher], terms_of(name, clipping="off" if name == "fsp" else "printed"))
+    step.trained.float().cuda()
+    inputs, labels = (tensor.cuda() for tensor in batch())
+    step.backward(inputs.float(), labels, START)
+    student.zero_grad()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        step.backward(inputs.float(), labels, START)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
