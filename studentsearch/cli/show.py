@@ -13,14 +13,25 @@ def show_run(path: Path, *, as_json: bool) -> None:
         path: The folder.
         as_json: Facts as JSON instead of tables.
     """
-    from studentsearch.report import render_report, report_json
+    from studentsearch.report import (
+        comparison_json,
+        has_stages,
+        read_comparison,
+        render_comparison,
+        render_report,
+        report_json,
+    )
 
     if as_json:
-        show_json(report_json(path))
+        stages = {"stages": comparison_json(read_comparison([path]))} if has_stages(path) else {}
+        show_json({**report_json(path), **stages})
         return
     from rich.console import Console
 
-    render_report(path, Console())
+    console = Console()
+    render_report(path, console)
+    if has_stages(path):
+        render_comparison(read_comparison([path]), console)
 
 
 def show_json(facts: Mapping[str, object]) -> None:

@@ -20,7 +20,6 @@ from studentsearch.graph.trace import trace
 from studentsearch.jobs.building import fresh_model
 from studentsearch.runs.files import file_sha256
 from studentsearch.runs.manifest import MANIFEST_NAME, read_manifest
-from studentsearch.student.blocks import kept_by_block
 from studentsearch.student.build import build
 from studentsearch.student.check import check_cut
 from studentsearch.student.counts import Counts, count_everything
@@ -192,7 +191,7 @@ def write_trained(
         counts=student.counts,
         teacher_counts=teacher_counts,
         check=check_cut(module, whole.tensors, whole, macs=int(count_macs(network, alive)), images=probe),
-        blocks=kept_by_block(network, alive),
+        blocks=(),  # nothing was cut
     )
     write_student(folder, whole, record)
 

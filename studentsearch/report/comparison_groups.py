@@ -21,6 +21,11 @@ _UNSAID = ("recipe", "terms")
 _Identity = tuple[Setting, ...]
 
 
+def has_stages(path: Path) -> bool:
+    """Whether a run taught a temporal network first, whose run lies within it."""
+    return (path / "via" / MANIFEST_NAME).is_file()
+
+
 def is_comparison(paths: Sequence[Path]) -> bool:
     """Whether a report of these folders is one of several runs side by side.
 

@@ -171,7 +171,9 @@ def _run_parts(path: Path, manifest: Manifest) -> list[str]:
 
 
 def _student_parts(student: StudentFacts) -> list[str]:
-    parts = [_table_html(counts_table(student)), _table_html(blocks_table(student))]
+    parts = [_table_html(counts_table(student))]
+    if student.blocks:
+        parts.append(_table_html(blocks_table(student)))
     triangles = dense_triangles(student.blocks)
     if triangles:
         parts += ["<h3>Connections</h3>", f"<p>{escape(EXPLANATION)}</p>", *map(triangle_svg, triangles)]

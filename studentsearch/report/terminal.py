@@ -84,6 +84,8 @@ def _student_report(student: StudentFacts) -> Iterator[RenderableType]:
 
 
 def _kept_report(student: StudentFacts) -> Iterator[RenderableType]:
+    if not student.blocks:  # a network by name, from which nothing was cut
+        return
     yield _table(blocks_table(student))
     triangles = dense_triangles(student.blocks)
     if triangles:

@@ -213,3 +213,24 @@ def test_milestones_are_shares_or_epochs():
     assert parse_milestones("0.5,0.75", epochs=300, has_steps=True) == (0.5, 0.75)
     with pytest.raises(UsageError, match="milestones 150,225 for a training given in steps"):
         parse_milestones("150,225", epochs=300, has_steps=True)
+
+
+def test_a_distillation_in_two_stages_is_one_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    folder = str(tmp_path / "run")
+    words = "distill resnet8 --teacher densenet_digits --via resnet8 --method kl --data digits --steps 2 --batch 16"
+    assert main([*words.split(), *COMPUTE, "--out", folder]) == 0
+    capsys.readouterr()
+    assert main(["report", folder]) == 0
+    shown = capsys.readouterr().out
+    assert "1. kl" in shown
+    assert "2. kl" in shown
+    assert main(["report", folder, "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["stages"]["groups"]) == 2
+
+
+def test_methods_are_listed_without_a_student(capsys: pytest.CaptureFixture[str]):
+    assert main(["distill", "--method", "list"]) == 0
+    shown = capsys.readouterr().out
+    assert "cross_layer: cross entropy + KL + Gram matrices" in shown
+    assert main(["distill", "--method", "list", "--json"]) == 0
+    assert set(json.loads(capsys.readouterr().out)["dkd"]) == {"summary", "source", "cost", "needs"}
