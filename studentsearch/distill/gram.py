@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.autograd.function import FunctionCtx
 
 from studentsearch.distill.maps import as_map, in_full_precision, pooled, smaller_size, without_autocast
 
@@ -26,6 +27,30 @@ def gram_matrix(first: Tensor, second: Tensor) -> Tensor:
     first, second = in_full_precision(as_map(first)), in_full_precision(as_map(second))
     size = smaller_size(first, second)
     with without_autocast(first):
-        left = pooled(first, size).flatten(2)
-        right = pooled(second, size).flatten(2)
-        return torch.bmm(left, right.transpose(1, 2)) / (size[0] * size[1])
+        product: Tensor = _Product.apply(_rows(pooled(first, size)), _rows(pooled(second, size)))
+    return product / (size[0] * size[1])
+
+
+def _rows(maps: Tensor) -> Tensor:
+    """Positions as rows, `[B, H * W, C]`: a view of channels-last maps."""
+    return maps.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+class _Product(torch.autograd.Function):
+    """left^T right for each picture; both gradients come as rows, so that no map changes its memory order."""
+
+    @staticmethod
+    def forward(context: FunctionCtx, left: Tensor, right: Tensor) -> Tensor:
+        """`[B, N, C1]` and `[B, N, C2]` to `[B, C1, C2]`."""
+        context.save_for_backward(left, right)
+        return torch.bmm(left.transpose(1, 2), right)
+
+    @staticmethod
+    def backward(context: FunctionCtx, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """Right gradient^T, and left gradient; None for what wants none."""
+        left, right = context.saved_tensors  # type: ignore[attr-defined]
+        wants_left, wants_right = context.needs_input_grad  # type: ignore[attr-defined]
+        return (
+            torch.bmm(right, gradient.transpose(1, 2)) if wants_left else None,
+            torch.bmm(left, gradient) if wants_right else None,
+        )
