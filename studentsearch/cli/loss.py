@@ -117,7 +117,7 @@ class LossGroup:
         Raises:
             UsageError: Options that exclude each other.
         """
-        from studentsearch.jobs.knowledge import MethodOptions, hinton_weights
+        from studentsearch.jobs.knowledge import MethodOptions
 
         if self.cross is not None and self.method not in {None, _CROSS_LAYER}:
             raise UsageError(
@@ -129,11 +129,11 @@ class LossGroup:
             raise UsageError(
                 f"found --lambda with --method {name}; it goes with hinton; use --ce-weight and --kl-weight"
             )
-        weights = hinton_weights(self.hard_weight)
+        hard = self.hard_weight
         return MethodOptions(
             name=name,
-            cross_entropy=weights.cross_entropy if self.ce_weight is None else self.ce_weight,
-            kl=weights.kl if self.kl_weight is None else self.kl_weight,
+            cross_entropy=hard if self.ce_weight is None else self.ce_weight,
+            kl=1 - hard if self.kl_weight is None and hard is not None else self.kl_weight,
             knowledge=self.kd_weight,
             temperature=self.temperature,
             squared_temperature=not self.plain_temperature,

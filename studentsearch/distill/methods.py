@@ -34,14 +34,12 @@ class TermSettings:
         temperature: Of both softmax outputs in the KL term, and in DKD.
         squared_temperature: Whether these are multiplied by temperature ** 2. Hinton's and DKD's are, as published; the
             cross-layer paper prints no factor, but at temperature 4 its KL would weigh a sixteenth.
-        reverse: Whether the KL term is KL(student || teacher).
         max_distance: Largest distance of two feature points whose Gram matrix is compared (`--cross`).
         reduction: Whether the squared differences of a Gram matrix's entries are averaged, or summed as printed.
     """
 
     temperature: float = 4.0
     squared_temperature: bool = True
-    reverse: bool = False
     max_distance: int = 3
     reduction: Reduction = "mean"
 

@@ -119,7 +119,7 @@ def match_points(
         raise UsageError(
             f"the teacher has {len(teacher)} feature points: {_listed(teacher)}; the student has {len(student)}: "
             f"{_listed(student)}; expected as many on both sides; "
-            "name those to compare with --teacher-points A,B,... and --student-points A,B,..."
+            "name those to compare with --points A,B,..., and the teacher's with --teacher-points where they differ"
         )
     return tuple(zip(teacher, student, strict=True))
 

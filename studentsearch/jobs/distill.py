@@ -120,7 +120,7 @@ def distill(options: DistillOptions, progress: Progress | None = None) -> Distil
     parts = _open(options, listener)
     facts = environment_facts(runtime, options.compute.seed) | {
         "data": data_facts(parts.data),
-        "student": str(options.student),
+        "student": str(parts.student.folder or options.student),
     }
     configuration = _configuration(options, parts, runtime)
     with RunFolder.open(options.out, kind="distill", configuration=configuration, facts=facts) as run:

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from studentsearch.distill.adapters import Adapters
 from studentsearch.distill.clipping import ClippingMode
-from studentsearch.distill.cross_layer import Reduction
+from studentsearch.distill.cross_layer import Reduction, point_pairs
 from studentsearch.distill.knowledge import Knowledge
-from studentsearch.distill.methods import LossWeights, Method, TermSettings, method
+from studentsearch.distill.methods import LossWeights, TermSettings, method
 from studentsearch.distill.objective import Distillation, DistillationTerms, Observe
 from studentsearch.engine.runtime import Runtime
 from studentsearch.errors import UsageError
@@ -97,7 +97,6 @@ def distillation_terms(options: MethodOptions) -> DistillationTerms:
     settings = TermSettings(
         temperature=options.temperature,
         squared_temperature=options.squared_temperature,
-        reverse=options.reverse,
         max_distance=options.max_distance,
         reduction=options.reduction,
     )
@@ -171,7 +170,8 @@ def plan_points(options: MethodOptions, student: Network, teachers: Sequence[Net
     teacher_points = tuple(_points(network, options.teacher_points) for network in teachers)
     for points in teacher_points:
         match_points(points, student_points)
-    _insist_on_distance(chosen, options, student_points)
+    if chosen.name == "cross_layer":
+        point_pairs(len(student_points), options.max_distance)  # refuses a distance that the points do not have
     return PointPlan(student=student_points, teachers=teacher_points, needs_equal_widths=chosen.equal_widths)
 
 
@@ -222,14 +222,6 @@ def _points(network: Network, names: tuple[str, ...]) -> tuple[FeaturePoint, ...
     return named_points(network, names) if names else feature_points(network)
 
 
-def _insist_on_distance(chosen: Method, options: MethodOptions, points: tuple[FeaturePoint, ...]) -> None:
-    if chosen.name == "cross_layer" and options.max_distance >= len(points):
-        raise UsageError(
-            f"found --cross {options.max_distance} for {len(points)} feature points "
-            f"({', '.join(map(str, points))}); expected 1 to {len(points) - 1}"
-        )
-
-
 def _adapters(points: tuple[FeaturePoint, ...], plan: PointPlan, draw: torch.Generator) -> Adapters:
     widths = [point.shape[0] for point in points]
     wanted = [point.shape[0] for point in plan.student] if plan.needs_equal_widths else widths
@@ -250,30 +242,3 @@ def _observe(module: nn.Module, network: Network, points: tuple[FeaturePoint, ..
 
 def _given(value: float | None, default: float) -> float:
     return default if value is None else value
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HintonWeights:
-    """Weights of labels and soft targets; None leaves the method's own."""
-
-    cross_entropy: float | None
-    kl: float | None
-
-
-def hinton_weights(hard_weight: float | None) -> HintonWeights:
-    """Labels and soft targets mixed by one share.
-
-    Args:
-        hard_weight: lambda, the labels' weight, in [0, 1]; the teachers have the rest. None leaves the usual mixture.
-
-    Returns:
-        Both weights.
-
-    Raises:
-        UsageError: A share outside 0..1.
-    """
-    if hard_weight is None:
-        return HintonWeights(cross_entropy=None, kl=None)
-    if not 0 <= hard_weight <= 1:
-        raise UsageError(f"found lambda {hard_weight}; expected a share from 0 to 1; 0.1 is published")
-    return HintonWeights(cross_entropy=hard_weight, kl=1 - hard_weight)

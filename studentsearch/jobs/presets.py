@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from studentsearch.errors import UsageError
 from studentsearch.jobs.training import TrainingRecipe
@@ -110,6 +111,8 @@ _PAIRS = (
     _pair("resnet18_10", "resnet18_cifar", "resnet10_cifar", "cross-layer"),
 )
 
+_Named = TypeVar("_Named", Pair, Recipe)
+
 
 def pairs() -> tuple[Pair, ...]:
     """All pairs, in the order of the publication."""
@@ -133,10 +136,7 @@ def pair(name: str) -> Pair:
     Raises:
         UsageError: No such pair.
     """
-    for found in _PAIRS:
-        if found.name == name:
-            return found
-    raise UsageError(_unknown("pair", name, (found.name for found in _PAIRS)))
+    return _named("pair", name, _PAIRS)
 
 
 def recipe(name: str) -> Recipe:
@@ -151,10 +151,7 @@ def recipe(name: str) -> Recipe:
     Raises:
         UsageError: No such recipe.
     """
-    for found in _RECIPES:
-        if found.name == name:
-            return found
-    raise UsageError(_unknown("recipe", name, (found.name for found in _RECIPES)))
+    return _named("recipe", name, _RECIPES)
 
 
 def usual_recipe(*names: str | None) -> Recipe | None:
@@ -170,8 +167,11 @@ def usual_recipe(*names: str | None) -> Recipe | None:
     return None if given is None else recipe(given)
 
 
-def _unknown(kind: str, name: str, names: Iterable[str]) -> str:
-    known = list(names)
-    near = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
-    hint = f"nearest: {', '.join(near)}; " if near else ""
-    return f'unknown {kind} "{name}"; {hint}expected one of {", ".join(known)}'
+def _named(kind: str, name: str, known: Sequence[_Named]) -> _Named:
+    """The pair or recipe of a name, or the word that there is none."""
+    by_name = {found.name: found for found in known}
+    if name not in by_name:
+        near = difflib.get_close_matches(name, by_name, n=2, cutoff=0.5)
+        hint = f"nearest: {', '.join(near)}; " if near else ""
+        raise UsageError(f'unknown {kind} "{name}"; {hint}expected one of {", ".join(by_name)}')
+    return by_name[name]

@@ -202,6 +202,6 @@ def test_unequal_numbers_list_both_sides() -> None:
     with pytest.raises(
         UsageError,
         match=r"the teacher has 2 feature points: conv1 \(16x32x32\), layer1 \(16x32x32\); the student has 1: "
-        r"conv1 \(16x32x32\); expected as many .* --teacher-points A,B,\.\.\. and --student-points A,B,\.\.\.$",
+        r"conv1 \(16x32x32\); expected as many .* --points A,B,\.\.\., and the teacher's with --teacher-points",
     ):
         match_points([first, second], [first])

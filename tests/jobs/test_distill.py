@@ -180,7 +180,7 @@ def test_a_teacher_that_guesses_is_told(tmp_path: Path):
         ),
         (
             {"teachers": ("resnet8",), "method": replace(CROSS, max_distance=4)},
-            "found --cross 4 for 4 feature points .*; expected 1 to 3",
+            "found --cross 4 and 4 feature points; expected at least 5 points; choose 1 to 3",
         ),
         (
             {"teachers": ("resnet8",), "method": replace(CROSS, student_points=("layer1", "layr2"))},
