@@ -8,7 +8,16 @@ import torch
 from torch import Tensor
 
 from studentsearch.distill.gram import gram_matrix
-from studentsearch.distill.maps import check_widths, in_full_precision, is_even, paired, pooled, size_of, smaller_size
+from studentsearch.distill.maps import (
+    as_map,
+    check_widths,
+    in_full_precision,
+    is_even,
+    paired,
+    pooled,
+    size_of,
+    smaller_size,
+)
 from studentsearch.errors import UsageError
 
 Reduction = Literal["sum", "mean"]
@@ -87,24 +96,64 @@ def cross_layer_loss(
     """
     both = paired(student_points, teacher_points)
     check_widths(both)
-    pairs = point_pairs(len(both), max_distance)
-    student = _gram_matrices([student for student, _ in both], pairs)
-    teacher = _gram_matrices([teacher for _, teacher in both], pairs)
+    student = cross_layer_matrices([student for student, _ in both], max_distance)
+    teacher = cross_layer_matrices([teacher for _, teacher in both], max_distance)
+    return matrix_distance(student, teacher, reduction)
+
+
+def cross_layer_matrices(points: Sequence[Tensor], max_distance: int = 3) -> tuple[Tensor, ...]:
+    """The Gram matrices of one network between all its feature points up to a distance apart.
+
+    A point is pooled once for each size, though several matrices read it.
+
+    Args:
+        points: `[B, C_i, H_i, W_i]` each, shallow to deep, or `[B, C_i]`.
+        max_distance: Largest difference of two points' indices.
+
+    Returns:
+        `[B, C_i, C_j]` each, in the order of `point_pairs`, float32 at least.
+
+    Raises:
+        UsageError: If the points are too few for the distance; choose one that the message names.
+    """
+    sized = [[in_full_precision(as_map(point))] for point in points]
+    matrices = []
+    for pair in point_pairs(len(points), max_distance):
+        size = smaller_size(sized[pair.shallow][0], sized[pair.deep][0])
+        matrices.append(gram_matrix(_pooled_once(sized[pair.shallow], size), _pooled_once(sized[pair.deep], size)))
+    return tuple(matrices)
+
+
+def matrix_distance(student: Sequence[Tensor], teacher: Sequence[Tensor], reduction: Reduction = "sum") -> Tensor:
+    """(1 / B) * sum over pictures and matrices b of lambda_b * ||G_b(teacher) - G_b(student)||^2, Frobenius norm.
+
+    Args:
+        student: `[B, C_i, C_j]` each, one at least.
+        teacher: As many, of the same shapes.
+        reduction: As of `cross_layer_loss`.
+
+    Returns:
+        Scalar, >= 0.
+
+    Raises:
+        UsageError: If the matrices are not as many or not as large; an adapter on the teacher's maps is the cure.
+    """
+    sizes = [[tuple(matrix.shape[1:]) for matrix in matrices] for matrices in (student, teacher)]
+    if sizes[0] != sizes[1]:
+        raise UsageError(
+            f"found Gram matrices of {_listed(sizes[0])} in the student and {_listed(sizes[1])} in the teacher; "
+            "expected the same; name as many points of both networks, and put adapters, trainable 1x1 "
+            "convolutions, on the teacher's maps"
+        )
     terms = [
         torch.sum((of_teacher - of_student) ** 2) / (of_student[0].numel() if reduction == "mean" else 1)
         for of_teacher, of_student in zip(teacher, student, strict=True)
     ]
-    return torch.stack(terms).sum() / both[0][0].shape[0]
+    return torch.stack(terms).sum() / student[0].shape[0]
 
 
-def _gram_matrices(points: Sequence[Tensor], pairs: Sequence[PointPair]) -> list[Tensor]:
-    """The matrix of every pair; each point is pooled once for each size, though several pairs read it."""
-    sized = [[in_full_precision(point)] for point in points]
-    matrices = []
-    for pair in pairs:
-        size = smaller_size(sized[pair.shallow][0], sized[pair.deep][0])
-        matrices.append(gram_matrix(_pooled_once(sized[pair.shallow], size), _pooled_once(sized[pair.deep], size)))
-    return matrices
+def _listed(sizes: Sequence[tuple[int, ...]]) -> str:
+    return ", ".join("x".join(str(width) for width in size) for size in sizes)
 
 
 def _pooled_once(sized: list[Tensor], size: tuple[int, int]) -> Tensor:

@@ -10,7 +10,7 @@ from studentsearch.errors import UsageError
 
 
 def ensemble_term(student: Knowledge, teachers: Sequence[Knowledge], labels: Tensor, term: Term) -> Tensor:
-    """(1 / K) * sum over K teachers of term(student, teacher, labels).
+    """(1 / K) * sum over K teachers of term(student, teacher, labels), the student read once.
 
     Args:
         student: The student's knowledge.
@@ -30,4 +30,5 @@ def ensemble_term(student: Knowledge, teachers: Sequence[Knowledge], labels: Ten
     """
     if not teachers:
         raise UsageError("found 0 teachers; expected one or more; give each its own --weights")
-    return torch.stack([term(student, teacher, labels) for teacher in teachers]).mean()
+    own = term.read(student)
+    return torch.stack([term.compare(own, term.read(teacher), labels) for teacher in teachers]).mean()

@@ -6,6 +6,9 @@ from torch import Tensor
 
 from studentsearch.distill.cross_layer import Reduction, cross_layer_loss
 
+NEIGHBOURS = 1
+"""How far apart two points of a matrix are."""
+
 
 def fsp_loss(
     student_points: Sequence[Tensor], teacher_points: Sequence[Tensor], reduction: Reduction = "sum"
@@ -27,4 +30,4 @@ def fsp_loss(
         Yim, Joo, Bae and Kim, "A Gift from Knowledge Distillation: Fast Optimization, Network Minimization and
         Transfer Learning", CVPR 2017, equations 1 and 2.
     """
-    return cross_layer_loss(student_points, teacher_points, max_distance=1, reduction=reduction)
+    return cross_layer_loss(student_points, teacher_points, max_distance=NEIGHBOURS, reduction=reduction)

@@ -19,5 +19,22 @@ class Knowledge:
     points: tuple[Tensor, ...] = ()
 
 
-Term = Callable[[Knowledge, Knowledge, Tensor], Tensor]
-"""From a student's and a teacher's knowledge and labels `[B]` to a scalar, averaged over the batch."""
+Reading = tuple[Tensor, ...]
+"""What a loss reads from one network alone, before it sees another: Gram matrices, embeddings, logits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Term:
+    """A distillation loss in two halves, so that a student of many teachers is read once.
+
+    Attributes:
+        read: From one network's knowledge to what is compared.
+        compare: From the student's reading, a teacher's, and labels `[B]` to a scalar, averaged over the batch.
+    """
+
+    read: Callable[[Knowledge], Reading]
+    compare: Callable[[Reading, Reading, Tensor], Tensor]
+
+    def __call__(self, student: Knowledge, teacher: Knowledge, labels: Tensor) -> Tensor:
+        """The loss of a student with one teacher, a scalar."""
+        return self.compare(self.read(student), self.read(teacher), labels)

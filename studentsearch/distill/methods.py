@@ -183,7 +183,7 @@ _METHODS = (
         has_points=True,
         equal_widths=False,
         weights=LossWeights(knowledge=1.0),  # 25 and 50, inside the term, are the authors' code for classification
-        make=lambda _: rkd_term,
+        make=lambda _: rkd_term(),
     ),
     Method(
         name="at",
@@ -194,7 +194,7 @@ _METHODS = (
         has_points=True,
         equal_widths=False,
         weights=LossWeights(knowledge=1000.0),  # the authors' code
-        make=lambda _: attention_transfer_term,
+        make=lambda _: attention_transfer_term(),
     ),
     Method(
         name="sskd",
@@ -205,7 +205,7 @@ _METHODS = (
         has_points=True,
         equal_widths=True,
         weights=LossWeights(knowledge=1.0),  # the authors add both losses; their clipping is --clip's
-        make=lambda _: singular_vector_term,
+        make=lambda _: singular_vector_term(),
     ),
     Method(
         name="dkd",

@@ -1,5 +1,7 @@
 """Relational distillation: distances and angles between the pictures of a batch, as a network embeds them."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -37,7 +39,43 @@ def rkd_loss(student: Tensor, teacher: Tensor, *, distance_weight: float = 25.0,
     Source:
         Park, Kim, Lu and Cho, "Relational Knowledge Distillation", CVPR 2019, section 3.2.
     """
-    return distance_weight * rkd_distance_loss(student, teacher) + angle_weight * rkd_angle_loss(student, teacher)
+    return relation_difference(
+        relations(student), relations(teacher), distance_weight=distance_weight, angle_weight=angle_weight
+    )
+
+
+def relations(embeddings: Tensor) -> tuple[Tensor, Tensor]:
+    """How one network relates the pictures of a batch.
+
+    Args:
+        embeddings: `[B, D]`.
+
+    Returns:
+        Distances `[B, B]` over their mean, and cosines `[B, B, B]` of the angles at the first index.
+    """
+    return _relative_distances(embeddings), _cosines(embeddings)
+
+
+def relation_difference(
+    student: Sequence[Tensor],
+    teacher: Sequence[Tensor],
+    *,
+    distance_weight: float = 25.0,
+    angle_weight: float = 50.0,
+) -> Tensor:
+    """`rkd_loss` of two networks' `relations`.
+
+    Args:
+        student: Distances `[B, B]` and cosines `[B, B, B]`.
+        teacher: Likewise.
+        distance_weight: As of `rkd_loss`.
+        angle_weight: Likewise.
+
+    Returns:
+        Scalar, >= 0.
+    """
+    distances, angles = zip(student, teacher, strict=True)
+    return distance_weight * _distance_difference(*distances) + angle_weight * _angle_difference(*angles)
 
 
 def rkd_distance_loss(student: Tensor, teacher: Tensor) -> Tensor:
@@ -53,8 +91,7 @@ def rkd_distance_loss(student: Tensor, teacher: Tensor) -> Tensor:
     Returns:
         Scalar, >= 0; 0 for a batch of one picture.
     """
-    num_pairs = max(len(student) * (len(student) - 1), 1)
-    return _huber(_relative_distances(student, num_pairs), _relative_distances(teacher, num_pairs)) / num_pairs
+    return _distance_difference(_relative_distances(student), _relative_distances(teacher))
 
 
 def rkd_angle_loss(student: Tensor, teacher: Tensor) -> Tensor:
@@ -70,21 +107,32 @@ def rkd_angle_loss(student: Tensor, teacher: Tensor) -> Tensor:
     Returns:
         Scalar, >= 0; 0 for a batch of two pictures.
     """
-    num_triples = max(len(student) * (len(student) - 1) * (len(student) - 2), 1)
-    return _huber(_cosines(student), _cosines(teacher)) / num_triples
+    return _angle_difference(_cosines(student), _cosines(teacher))
+
+
+def _distance_difference(student: Tensor, teacher: Tensor) -> Tensor:
+    return _huber(student, teacher) / _num_pairs(student)
+
+
+def _angle_difference(student: Tensor, teacher: Tensor) -> Tensor:
+    return _huber(student, teacher) / max(len(student) * (len(student) - 1) * (len(student) - 2), 1)
+
+
+def _num_pairs(of_pictures: Tensor) -> int:
+    return max(len(of_pictures) * (len(of_pictures) - 1), 1)
 
 
 def _huber(student: Tensor, teacher: Tensor) -> Tensor:
     return F.huber_loss(student, teacher, reduction="sum", delta=1.0)
 
 
-def _relative_distances(embeddings: Tensor, num_pairs: int) -> Tensor:
+def _relative_distances(embeddings: Tensor) -> Tensor:
     """`[B, B]`."""
     differences = embeddings[:, None] - embeddings[None]
     squared = differences.square().sum(dim=2)
     is_apart = squared > _SAME
     distances = torch.where(is_apart, torch.where(is_apart, squared, 1.0).sqrt(), 0.0)
-    return distances / (distances.sum() / num_pairs).clamp(min=_SAME)
+    return distances / (distances.sum() / _num_pairs(embeddings)).clamp(min=_SAME)
 
 
 def _cosines(embeddings: Tensor) -> Tensor:

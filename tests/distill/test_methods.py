@@ -7,7 +7,7 @@ import torch
 
 from studentsearch.distill.adapters import Adapters
 from studentsearch.distill.ensemble import ensemble_term
-from studentsearch.distill.knowledge import Knowledge, Term
+from studentsearch.distill.knowledge import Knowledge, Reading, Term
 from studentsearch.distill.methods import LossWeights, TermSettings, method, methods
 from studentsearch.errors import UsageError
 
@@ -98,6 +98,19 @@ def test_ensemble_is_the_mean(name):
     torch.testing.assert_close(ensemble_term(student, teachers, LABELS, term), expected, atol=0, rtol=1e-14)
 
 
+@pytest.mark.parametrize("name", WITH_TERM)
+def test_each_network_of_an_ensemble_is_read_once(name):
+    student, teachers, term = knowledge(0), [knowledge(seed) for seed in (1, 2, 3)], term_of(name)
+    asked = []
+
+    def read(network: Knowledge) -> Reading:
+        asked.append(network)
+        return term.read(network)
+
+    ensemble_term(student, teachers, LABELS, Term(read=read, compare=term.compare))
+    assert [id(network) for network in asked] == [id(network) for network in (student, *teachers)]
+
+
 @pytest.mark.parametrize("name", WITH_POINTS)
 def test_identity_adapters_change_nothing(name):
     widths = [shape[1] for shape in SHAPES]
@@ -119,13 +132,13 @@ def test_widths_may_differ_where_the_table_says_so(name):
 def test_widths_are_checked_where_the_table_says_so(name):
     student = knowledge(0)
     wider = Knowledge(logits=student.logits, points=tuple(torch.cat((point, point), 1) for point in student.points))
-    with pytest.raises(UsageError, match=r"feature point 1 of 4 has 3 channels in the student and 6 in the teacher"):
+    with pytest.raises(UsageError, match=r"channels in the student and 6 in|3x3, .* in the student and 6x6, .* in the"):
         term_of(name)(student, wider, LABELS)
 
 
 @pytest.mark.parametrize("name", WITH_POINTS)
 def test_points_are_needed_where_the_table_says_so(name):
-    with pytest.raises(UsageError, match=r"found (0|no) feature points"):
+    with pytest.raises(UsageError, match=r"(0|no) feature points; expected"):
         term_of(name)(Knowledge(logits=knowledge(0).logits), Knowledge(logits=knowledge(1).logits), LABELS)
 
 
