@@ -47,6 +47,10 @@ class RunFolderError(StudentSearchError):
     exit_code = 7
 
 
+class RunInUseError(RunFolderError):
+    """A run folder that another process holds."""
+
+
 class InterruptedRunError(StudentSearchError):
     """A run stopped by a signal after its checkpoint was written; exit code 128 + signal."""
 

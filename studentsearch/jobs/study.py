@@ -12,7 +12,7 @@ from pathlib import Path
 
 from studentsearch.distill.clipping import ClippingMode
 from studentsearch.engine.progress import Progress, SilentProgress
-from studentsearch.errors import UsageError
+from studentsearch.errors import RunInUseError, UsageError
 from studentsearch.jobs.distill import DistillOptions, distill
 from studentsearch.jobs.knowledge import MethodOptions
 from studentsearch.jobs.options import ComputeOptions, DataOptions
@@ -124,17 +124,37 @@ class _Run:
 def study(options: StudyOptions, progress: Progress | None = None) -> None:
     """Run what is not complete yet: teachers first, then seed by seed all rows, so that every stop leaves a table.
 
+    Several processes may work on one study: each leaves to the others the runs that they hold.
+
     Args:
         options: The pair, the rows, seeds, recipes.
         progress: Hears of every step; None for silence.
+
+    Raises:
+        RunInUseError: All that is left are rows of teachers that other processes still train; repeat it then.
     """
     listener = progress or SilentProgress()
-    runs = [*_teachers(options), *_students(options)]
-    for number, run in enumerate(runs, start=1):
-        if run.is_complete:
-            continue
-        listener.say(f"run {number} of {len(runs)}: {run.folder}")
+    teachers, students = list(_teachers(options)), list(_students(options))
+    for number, run in enumerate(teachers, start=1):
+        _run(run, f"teacher {number} of {len(teachers)}", listener)
+    for number, teacher in enumerate(teachers, start=1):
+        if not teacher.is_complete:
+            raise RunInUseError(
+                f"found teacher {number} of {len(teachers)} in training by another process, in {teacher.folder}; "
+                "the rows need it; repeat this command when that process has ended"
+            )
+    for number, run in enumerate(students, start=1):
+        _run(run, f"run {number} of {len(students)}", listener)
+
+
+def _run(run: _Run, words: str, listener: Progress) -> None:
+    if run.is_complete:
+        return
+    listener.say(f"{words}: {run.folder}")
+    try:
         run.start(listener)
+    except RunInUseError:
+        listener.say(f"{words} is left to the process that holds it")
 
 
 def _teacher_folder(options: StudyOptions, number: int) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from studentsearch.errors import InputFileError, RunFolderError
+from studentsearch.errors import InputFileError, RunFolderError, RunInUseError
 from studentsearch.runs.files import JsonValue, disk_error
 from studentsearch.runs.manifest import MANIFEST_NAME, Manifest, read_manifest, require_same_run, write_manifest
 from studentsearch.runs.metrics import METRICS_NAME, MetricsFile, MetricValue
@@ -67,7 +67,8 @@ class RunFolder:
             The folder, ready for checkpoints, metrics and results.
 
         Raises:
-            RunFolderError: The path is no folder, holds other files or another run, or another process holds it.
+            RunFolderError: The path is no folder, or holds other files or another run.
+            RunInUseError: Another process holds it.
         """
         _require_free(path)
         with _lock(path):
@@ -173,7 +174,7 @@ def _lock(path: Path) -> Iterator[None]:
         except BlockingIOError as error:
             file.seek(0)
             holder = file.read().strip() or "unknown"
-            raise RunFolderError(
+            raise RunInUseError(
                 f"{path} is in use by process {holder}; wait until it ends or choose another --out"
             ) from error
         file.truncate(0)

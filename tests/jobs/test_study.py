@@ -1,18 +1,32 @@
 """A table of methods as one command that can be stopped."""
 
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from stopping import Stop
 
-from studentsearch.errors import InterruptedRunError, UsageError
+from studentsearch.engine.progress import SilentProgress
+from studentsearch.errors import InterruptedRunError, RunInUseError, UsageError
 from studentsearch.jobs.options import ComputeOptions, DataOptions
 from studentsearch.jobs.study import StudyOptions, study, study_rows
 from studentsearch.jobs.training import TrainingRecipe
 from studentsearch.report import read_comparison
 from studentsearch.runs.files import file_sha256
+from studentsearch.runs.folder import RunFolder
 from studentsearch.runs.manifest import read_manifest
+
+
+class Heard(SilentProgress):
+    """Keeps the lines that are said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
 
 OPTIONS = StudyOptions(
     teacher="resnet8",
@@ -50,6 +64,31 @@ def test_the_ensemble_row_has_all_teachers_and_others_the_first(tmp_path: Path):
         name: read_manifest(tmp_path / "rows" / name / "seed-0").configuration["teachers"] for name in OPTIONS.rows
     }
     assert [len(teachers) for teachers in taught_by.values()] == [0, 1, 2]  # type: ignore[arg-type]
+
+
+def held(folder: Path) -> AbstractContextManager[RunFolder]:
+    return RunFolder.open(folder, kind="distill", configuration={}, facts={})
+
+
+def test_a_row_that_another_process_holds_is_left_to_it(tmp_path: Path):
+    options = replace(OPTIONS, out=tmp_path, seeds=1, num_teachers=1, rows=("alone", "P2"))
+    options = replace(options, teaching=replace(OPTIONS.teaching, steps=1))
+    heard = Heard()
+    with held(tmp_path / "rows" / "alone" / "seed-0"):
+        study(options, heard)
+    assert "run 1 of 2 is left to the process that holds it" in heard.lines
+    assert read_manifest(tmp_path / "rows" / "P2" / "seed-0").status == "complete"
+
+
+def test_rows_wait_for_a_teacher_that_another_process_trains(tmp_path: Path):
+    options = replace(OPTIONS, out=tmp_path, teaching=replace(OPTIONS.teaching, steps=1))
+    with (
+        held(tmp_path / "teachers" / "1"),
+        pytest.raises(RunInUseError, match=r"teacher 1 of 2 in training by another process, in .*repeat this command"),
+    ):
+        study(options)
+    assert read_manifest(tmp_path / "teachers" / "2").status == "complete"
+    assert not (tmp_path / "rows").exists()
 
 
 def test_rows_of_the_publication():
