@@ -25,6 +25,7 @@ FLOORS = {
     "units": 0,
     "download": 0,
     "randomness": 0,
+    "progress": 0,
     "divergence": 0,
 }
 # The package's face shows every floor.

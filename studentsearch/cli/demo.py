@@ -10,8 +10,8 @@ from studentsearch.cli.show import show_run
 from studentsearch.errors import BudgetNotReachedError, DivergedError
 
 if TYPE_CHECKING:
-    from studentsearch.engine.progress import Progress
     from studentsearch.jobs.options import ComputeOptions
+    from studentsearch.progress import Progress
 
 _TEACHER, _BUDGET = "densenet_digits", "49%"
 _SEARCH_STEPS, _DISTILL_EPOCHS, _DISTILL_RATE = 500, 30, 0.05

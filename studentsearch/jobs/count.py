@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from studentsearch.engine.progress import Progress
 from studentsearch.errors import UsageError
 from studentsearch.graph.gates import gate_sites
 from studentsearch.jobs.gating import gating_lines
 from studentsearch.models.registry import build_model, usual_sizes
+from studentsearch.progress import Progress
 from studentsearch.student.counts import Counts, count_everything
 from studentsearch.student.folder import is_student_folder, read_student
 from studentsearch.student.plain import plain_network

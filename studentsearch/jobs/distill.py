@@ -11,7 +11,6 @@ from torch import nn
 
 from studentsearch.data.batches import in_order
 from studentsearch.engine.evaluate import TIMED_IMAGES, milliseconds_per_image
-from studentsearch.engine.progress import Progress, SilentProgress
 from studentsearch.engine.runtime import Runtime, open_runtime
 from studentsearch.errors import UsageError
 from studentsearch.jobs.knowledge import MethodOptions, distillation_terms, make_objective, plan_points, terms_as_json
@@ -44,6 +43,7 @@ from studentsearch.jobs.teachers import (
 )
 from studentsearch.jobs.training import Judged, Trained, Training, TrainingRecipe
 from studentsearch.models.registry import model_names
+from studentsearch.progress import Progress, SilentProgress
 from studentsearch.runs.files import JsonValue
 from studentsearch.runs.folder import RunFolder
 from studentsearch.runs.manifest import MANIFEST_NAME, read_manifest
@@ -181,11 +181,14 @@ def _open_found(options: DistillOptions, folder: Path, progress: Progress) -> _P
         )
     if run is None:
         named = replace(options.data, name=options.data.name or origin.data)
-        data = open_search_data(named, origin) if options.data.name is None else open_data(named, options.teachers[0])
+        if options.data.name is None:
+            data = open_search_data(named, origin, progress)
+        else:
+            data = open_data(named, options.teachers[0], progress=progress)
         return _Parts(data=data, student=student, teachers=_open_teachers(options, data, named, progress))
     manifest = read_manifest(run)
     images = search_data(manifest, origin, options.data.data_root)
-    data = open_search_data(images, origin)
+    data = open_search_data(images, origin, progress)
     if options.teachers or options.weights:
         common_normalization(
             teacher_choices(options.teachers or (origin.teacher,), options.weights), images, data.normalization
@@ -208,7 +211,7 @@ def _open_named(options: DistillOptions, progress: Progress) -> _Parts:
         )
     choices = teacher_choices(options.teachers, options.weights) if options.teachers else []
     normalization = common_normalization(choices, options.data) if needs_teachers else None
-    data = open_data(options.data, name, normalization)
+    data = open_data(options.data, name, normalization, progress)
     student = open_named_student(name, data.dataset, options.compute.seed)
     teachers = _open_teachers(options, data, options.data, progress) if needs_teachers else ()
     return _Parts(data=data, student=student, teachers=teachers)

@@ -6,10 +6,10 @@ import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from studentsearch.engine.progress import Progress
 from studentsearch.engine.runtime import open_runtime
 from studentsearch.jobs.opening import judge, open_data, open_model, published_normalization
 from studentsearch.jobs.options import ComputeOptions, DataOptions
+from studentsearch.progress import Progress
 from studentsearch.runs.files import JsonValue
 from studentsearch.student.folder import is_student_folder, read_student
 
@@ -76,7 +76,7 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
             mean=chosen.mean,
             std=chosen.std,
         )
-    data = open_data(chosen, options.model, published_normalization(options.model, options.weights, chosen))
+    data = open_data(chosen, options.model, published_normalization(options.model, options.weights, chosen), progress)
     model = open_model(options.model, options.weights, data, chosen, progress)
     started = time.perf_counter()
     result = judge(model.module.to(runtime.device), data.dataset.test, data.normalization, runtime)

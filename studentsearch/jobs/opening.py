@@ -20,7 +20,6 @@ from studentsearch.data.batches import HeldOut, Normalization, hold_out, in_orde
 from studentsearch.data.dataset import Dataset, Images
 from studentsearch.data.sources import open_dataset
 from studentsearch.engine.evaluate import Evaluation, evaluate
-from studentsearch.engine.progress import Progress
 from studentsearch.engine.runtime import Runtime
 from studentsearch.errors import InputFileError, UsageError
 from studentsearch.graph.network import Network
@@ -30,6 +29,7 @@ from studentsearch.models.libraries import library_statistics
 from studentsearch.models.published import published_weights
 from studentsearch.models.registry import build_model, canonical_name
 from studentsearch.models.weights import load_weights, read_weights
+from studentsearch.progress import Progress
 from studentsearch.runs.files import JsonValue
 from studentsearch.runs.tensors import load_metadata
 from studentsearch.student.folder import is_student_folder, read_student
@@ -88,13 +88,16 @@ def data_name(options: DataOptions, model: str) -> str:
     return found
 
 
-def open_data(options: DataOptions, model: str, default: Normalization | None = None) -> OpenedData:
+def open_data(
+    options: DataOptions, model: str, default: Normalization | None = None, progress: Progress | None = None
+) -> OpenedData:
     """Open the images of a job.
 
     Args:
         options: What the user chose.
         model: The network they are for.
         default: The normalization that came with the network's weights, if any.
+        progress: Hears of pictures that are decoded or unpacked; None for silence.
 
     Returns:
         The images, the held-out tenth always the same one.
@@ -107,6 +110,7 @@ def open_data(options: DataOptions, model: str, default: Normalization | None = 
         data_root=options.data_root,
         download=options.download,
         image_size=options.image_size,
+        progress=progress,
     )
     if (options.mean is None) != (options.std is None):
         raise UsageError("found only one of --mean and --std; give both or neither")

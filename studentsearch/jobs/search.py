@@ -12,7 +12,6 @@ import torch
 
 from studentsearch.data.batches import Batches, normalize
 from studentsearch.engine.loop import run_steps
-from studentsearch.engine.progress import Progress, SilentProgress
 from studentsearch.engine.runtime import Runtime, open_runtime
 from studentsearch.errors import BudgetNotReachedError, UsageError
 from studentsearch.graph.gates import gate_sites
@@ -29,6 +28,7 @@ from studentsearch.jobs.opening import (
 )
 from studentsearch.jobs.options import ComputeOptions, DataOptions
 from studentsearch.jobs.snapshot import TeacherFacts, write_snapshot
+from studentsearch.progress import Progress, SilentProgress
 from studentsearch.runs.files import JsonValue
 from studentsearch.runs.folder import RunFolder
 from studentsearch.search.controller import SearchPoint, StallPlan, StallWatch
@@ -111,7 +111,7 @@ def search(options: SearchOptions, progress: Progress | None = None) -> tuple[Fo
     listener = progress or SilentProgress()
     runtime = open_runtime(options.compute.device, options.compute.precision, options.compute.threads)
     data = open_data(
-        options.data, options.teacher, published_normalization(options.teacher, options.weights, options.data)
+        options.data, options.teacher, published_normalization(options.teacher, options.weights, options.data), listener
     )
     teacher = open_model(options.teacher, options.weights, data, options.data, listener, options.skip)
     job = _Search(options, data, teacher, runtime, listener)

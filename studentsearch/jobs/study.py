@@ -11,13 +11,13 @@ from functools import partial
 from pathlib import Path
 
 from studentsearch.distill.clipping import ClippingMode
-from studentsearch.engine.progress import Progress, SilentProgress
 from studentsearch.errors import RunInUseError, UsageError
 from studentsearch.jobs.distill import DistillOptions, distill
 from studentsearch.jobs.knowledge import MethodOptions
 from studentsearch.jobs.options import ComputeOptions, DataOptions
 from studentsearch.jobs.teach import WEIGHTS_NAME, TeachOptions, teach
 from studentsearch.jobs.training import TrainingRecipe
+from studentsearch.progress import Progress, SilentProgress
 from studentsearch.runs.manifest import MANIFEST_NAME, read_manifest
 
 

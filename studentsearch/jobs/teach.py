@@ -10,7 +10,6 @@ import torch
 from studentsearch.data.batches import in_order
 from studentsearch.engine.evaluate import TIMED_IMAGES, milliseconds_per_image
 from studentsearch.engine.objective import CrossEntropy
-from studentsearch.engine.progress import Progress, SilentProgress
 from studentsearch.engine.runtime import open_runtime
 from studentsearch.jobs.building import fresh_model
 from studentsearch.jobs.opening import (
@@ -22,6 +21,7 @@ from studentsearch.jobs.opening import (
 )
 from studentsearch.jobs.options import ComputeOptions, DataOptions
 from studentsearch.jobs.training import Judged, Training, TrainingRecipe
+from studentsearch.progress import Progress, SilentProgress
 from studentsearch.runs.files import JsonValue
 from studentsearch.runs.folder import RunFolder
 from studentsearch.runs.tensors import save_tensors
@@ -69,7 +69,7 @@ def teach(options: TeachOptions, progress: Progress | None = None) -> TrainedNet
         Accuracies of the last and the best epoch.
     """
     runtime = open_runtime(options.compute.device, options.compute.precision, options.compute.threads)
-    data = open_data(options.data, options.model, library_normalization(options.model))
+    data = open_data(options.data, options.model, library_normalization(options.model), progress)
     torch.manual_seed(options.compute.seed)
     module = fresh_model(options.model, data.dataset).to(runtime.device).to(memory_format=torch.channels_last)
     training = Training(

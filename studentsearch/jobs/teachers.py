@@ -9,11 +9,11 @@ import torch
 
 from studentsearch.data.batches import Normalization
 from studentsearch.data.dataset import Images
-from studentsearch.engine.progress import Progress
 from studentsearch.engine.runtime import Runtime
 from studentsearch.errors import RunFolderError, UsageError
 from studentsearch.jobs.opening import OpenedData, OpenedModel, judge, open_data, open_model, published_normalization
 from studentsearch.jobs.options import DataOptions
+from studentsearch.progress import Progress
 from studentsearch.runs.manifest import Manifest
 from studentsearch.student.folder import Origin
 
@@ -75,12 +75,13 @@ def search_data(manifest: Manifest, origin: Origin, data_root: Path | None) -> D
     )
 
 
-def open_search_data(options: DataOptions, origin: Origin) -> OpenedData:
+def open_search_data(options: DataOptions, origin: Origin, progress: Progress) -> OpenedData:
     """The images of a search.
 
     Args:
         options: From `search_data`.
         origin: What its student says of them.
+        progress: Hears of pictures that are decoded.
 
     Returns:
         Images and split, normalised as in the search.
@@ -88,7 +89,7 @@ def open_search_data(options: DataOptions, origin: Origin) -> OpenedData:
     Raises:
         UsageError: They are no longer the same.
     """
-    data = open_data(options, origin.teacher, Normalization(mean=origin.mean, std=origin.std))
+    data = open_data(options, origin.teacher, Normalization(mean=origin.mean, std=origin.std), progress)
     if data.dataset.fingerprint != origin.data_sha256:
         raise UsageError(f"the data {origin.data} are not those of the search; distil with the images it saw")
     return data

@@ -14,11 +14,11 @@ from studentsearch.data.batches import Batches
 from studentsearch.engine.loop import run_steps
 from studentsearch.engine.meter import Meter
 from studentsearch.engine.objective import Moment, Objective
-from studentsearch.engine.progress import Progress
 from studentsearch.engine.runtime import Runtime
 from studentsearch.engine.schedule import Schedule
 from studentsearch.errors import DivergedError, UsageError
 from studentsearch.jobs.opening import OpenedData, judge
+from studentsearch.progress import Progress
 from studentsearch.runs.files import JsonValue
 from studentsearch.runs.folder import RunFolder
 

@@ -96,13 +96,14 @@ class RichProgress:
     ) -> None:
         self.end()
 
-    def begin(self, phase: str, *, total: int, first: int) -> None:
+    def begin(self, phase: str, *, total: int, first: int, unit: str = "steps") -> None:
         """A phase starts; one that still runs ends.
 
         Args:
             phase: Its name, as a user reads it.
             total: The number of its last step.
             first: Steps taken before, above 0 where a run is continued.
+            unit: What is counted.
         """
         self.end()
         self._phase, self._total, self._first, self._step = phase, total, first, first
@@ -119,7 +120,7 @@ class RichProgress:
             self._display.start()
         else:
             continued = f", continued after step {first}" if first else ""
-            self._print(f"{phase}: {total} steps{continued}")
+            self._print(f"{phase}: {total} {unit}{continued}")
 
     def advance(self, step: int, facts: Mapping[str, float | int | str]) -> None:
         """A step was taken.

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+from listening import Heard
 from npz_files import pictures, write_all, write_npz
 
 from studentsearch.data.augment import Augmentation
@@ -100,6 +101,16 @@ def test_a_second_opening_reads_no_npz(tmp_path: Path) -> None:
     second = open_dataset(f"imagenet32:{tmp_path}")
     assert second.fingerprint == first.fingerprint
     assert torch.equal(second.train.pixels[:], first.train.pixels[:])
+
+
+def test_unpacking_is_heard_once(tmp_path: Path) -> None:
+    name, heard = f"imagenet32:{write_all(tmp_path, **SMALL)}", Heard()
+    open_dataset(name, progress=heard)
+    assert heard.phases == ["unpacking train: 21 pictures from 0", "unpacking test: 7 pictures from 0"]
+    assert heard.steps == [7]
+    heard = Heard()
+    open_dataset(name, progress=heard)
+    assert heard.phases == []
 
 
 def test_a_second_opening_reads_no_pixel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

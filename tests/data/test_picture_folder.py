@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from listening import Heard
 from PIL import Image
 
 from studentsearch.data.augment import Augmentation
@@ -131,3 +132,13 @@ def test_class_folders_must_agree(part: str, other: str, tmp_path: Path) -> None
 
 def test_pixels_are_uint8(tmp_path: Path) -> None:
     assert open_dataset(f"folder:{make(tmp_path)}").train.pixels.dtype == torch.uint8
+
+
+def test_reading_is_heard_to_its_end(tmp_path: Path) -> None:
+    heard, root = Heard(), make(tmp_path)
+    for number in range(120):
+        write(root / "train" / "ant" / f"more{number}.png")
+    total = len(list(root.rglob("*.png")))
+    open_dataset(f"folder:{root}", progress=heard)
+    assert heard.phases == [f"reading: {total} pictures from 0"]
+    assert heard.steps == [100, total]

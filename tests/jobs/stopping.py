@@ -4,7 +4,7 @@ import os
 import signal
 from collections.abc import Mapping
 
-from studentsearch.engine.progress import SilentProgress
+from studentsearch.progress import SilentProgress
 
 
 class Stop(SilentProgress):

@@ -10,7 +10,6 @@ import torch
 from stopping import Stop
 
 import studentsearch
-from studentsearch.engine.progress import SilentProgress
 from studentsearch.errors import InterruptedRunError, UsageError
 from studentsearch.jobs.distill import DistilledStudent, DistillOptions, distill
 from studentsearch.jobs.knowledge import MethodOptions
@@ -19,6 +18,7 @@ from studentsearch.jobs.search import SearchOptions, search
 from studentsearch.jobs.teach import WEIGHTS_NAME, TeachOptions, teach
 from studentsearch.jobs.training import TrainingRecipe
 from studentsearch.models.registry import build_model
+from studentsearch.progress import SilentProgress
 from studentsearch.runs.files import file_sha256
 from studentsearch.runs.manifest import read_manifest
 from studentsearch.search.recipe import SearchRecipe

@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from listening import Heard
 from stopping import Stop
 
-from studentsearch.engine.progress import SilentProgress
 from studentsearch.errors import InterruptedRunError, RunInUseError, UsageError
 from studentsearch.jobs.options import ComputeOptions, DataOptions
 from studentsearch.jobs.study import StudyOptions, study, study_rows
@@ -16,17 +16,6 @@ from studentsearch.report import read_comparison
 from studentsearch.runs.files import file_sha256
 from studentsearch.runs.folder import RunFolder
 from studentsearch.runs.manifest import read_manifest
-
-
-class Heard(SilentProgress):
-    """Keeps the lines that are said."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def say(self, line: str) -> None:
-        self.lines.append(line)
-
 
 OPTIONS = StudyOptions(
     teacher="resnet8",

@@ -11,6 +11,7 @@ from studentsearch.data.sources.folder import open_folder
 from studentsearch.data.sources.function import open_function
 from studentsearch.data.sources.published import open_cifar, open_fashion_mnist
 from studentsearch.errors import UsageError
+from studentsearch.progress import Progress, SilentProgress
 
 _NAMES = (
     "digits",
@@ -35,7 +36,12 @@ def default_data_root() -> Path:
 
 
 def open_dataset(
-    name: str, *, data_root: Path | None = None, download: bool = False, image_size: int | None = None
+    name: str,
+    *,
+    data_root: Path | None = None,
+    download: bool = False,
+    image_size: int | None = None,
+    progress: Progress | None = None,
 ) -> Dataset:
     """The dataset of that name, decoded: in memory, except for ImageNet, whose pixels stay in a mapped file.
 
@@ -45,6 +51,7 @@ def open_dataset(
         data_root: Where published datasets lie; `default_data_root()` if None.
         download: Fetch a published dataset that is not there.
         image_size: Height and width in pixels that the pictures of a folder are brought to.
+        progress: Hears of pictures that are decoded or unpacked; None for silence.
 
     Returns:
         The dataset; its `name` opens it again from any working directory.
@@ -54,15 +61,16 @@ def open_dataset(
         InputFileError: If files are missing, unreadable or of another form.
         DiskError: If ImageNet cannot be unpacked beside its files.
     """
+    listener = progress or SilentProgress()
     kind, colon, rest = name.partition(":")
     if colon and rest and kind == "folder":
-        return open_folder(Path(rest), image_size=image_size)
+        return open_folder(Path(rest), image_size=image_size, progress=listener)
     if image_size is not None:
         raise UsageError(f"an image size of {image_size} for {name!r}: --image-size goes with folder:PATH only")
     if colon and rest and kind == "python":
         return open_function(rest)
     if colon and rest and kind in {"imagenet32", "imagenet64"}:
-        return open_downsampled(Path(rest), int(kind.removeprefix("imagenet")))
+        return open_downsampled(Path(rest), int(kind.removeprefix("imagenet")), listener)
     root = default_data_root() if data_root is None else data_root.expanduser()
     match name:
         case "digits":

@@ -1,6 +1,5 @@
 """Downsampled ImageNet: the published npz batches, unpacked once into a memory-mapped cache beside them."""
 
-import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from studentsearch.data.sources.pixel_cache import (
     write_part,
 )
 from studentsearch.errors import InputFileError
+from studentsearch.progress import Progress, SilentProgress
 
 _TRAIN_NAME = re.compile(r"train_data_batch_(\d+)\.npz")
 _TEST_NAME = "val_data.npz"
@@ -60,7 +60,7 @@ class _Source:
         return tuple(source_file(path) for path in (*self.train, self.path / _TEST_NAME))
 
 
-def open_downsampled(path: Path, side: int) -> Dataset:
+def open_downsampled(path: Path, side: int, progress: Progress | None = None) -> Dataset:
     """ImageNet at 32 x 32 or 64 x 64 pixels; the first opening unpacks it to `PATH/cache`, later ones map that.
 
     The cache is built again where it is not whole, or where an npz file has another size or date than it had.
@@ -68,6 +68,7 @@ def open_downsampled(path: Path, side: int) -> Dataset:
     Args:
         path: Holds train_data_batch_1.npz ... train_data_batch_10.npz, or some of them, and val_data.npz.
         side: Height and width of the pictures.
+        progress: Hears of the first opening's pictures; None for silence.
 
     Returns:
         The dataset; its pixels stay in the cache. Classes are called by their numbers, from "0" on.
@@ -84,7 +85,7 @@ def open_downsampled(path: Path, side: int) -> Dataset:
     with only_builder(source.cache):
         # Another process may have built it meanwhile.
         facts = read_facts(source.cache, files, source.image_shape)
-        return _build(source, files) if facts is None else _open(source, facts)
+        return _build(source, files, progress or SilentProgress()) if facts is None else _open(source, facts)
 
 
 def _find(path: Path, side: int) -> _Source:
@@ -101,7 +102,7 @@ def _find(path: Path, side: int) -> _Source:
     return _Source(path=path, train=tuple(numbers[number] for number in sorted(numbers)), side=side)
 
 
-def _build(source: _Source, files: tuple[SourceFile, ...]) -> Dataset:
+def _build(source: _Source, files: tuple[SourceFile, ...], progress: Progress) -> Dataset:
     """Unpack all files to the cache; what can be wrong with them is looked for before anything is written."""
     train = [survey_npz(path, source.side) for path in source.train]
     test = survey_npz(source.path / _TEST_NAME, source.side)
@@ -110,8 +111,8 @@ def _build(source: _Source, files: tuple[SourceFile, ...]) -> Dataset:
     clear(source.cache)
     require_space(source.cache, sum(len(batch.labels) for batch in (*train, test)), source.image_shape)
     try:
-        train_facts = write_part(source.cache, "train", _labels(train), _pixels(train))
-        test_facts = write_part(source.cache, "test", _labels([test]), _pixels([test]))
+        train_facts = write_part(source.cache, "train", _labels(train), _pixels(train, "train", progress))
+        test_facts = write_part(source.cache, "test", _labels([test]), _pixels([test], "test", progress))
         images = _open_part(source, "train", train_facts)
         statistics = channel_statistics(images)
         dataset = _dataset(source, num_classes, images, _open_part(source, "test", test_facts), statistics)
@@ -178,5 +179,12 @@ def _labels(batches: list[NpzBatch]) -> npt.NDArray[np.int64]:
     return np.concatenate([batch.labels for batch in batches]) - 1
 
 
-def _pixels(batches: list[NpzBatch]) -> Iterator[bytes]:
-    return itertools.chain.from_iterable(map(read_pixels, batches))
+def _pixels(batches: list[NpzBatch], part: Part, progress: Progress) -> Iterator[bytes]:
+    progress.begin(f"unpacking {part}", total=sum(len(batch.labels) for batch in batches), first=0, unit="pictures")
+    num_done = 0
+    for batch in batches:
+        for pictures in read_pixels(batch):
+            yield pictures
+            num_done += len(pictures) // (3 * batch.side**2)
+            progress.advance(num_done, {})
+    progress.end()

@@ -1,6 +1,7 @@
 """Pictures in folders: train/ and test/ or val/, one folder a class."""
 
 import os
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -12,9 +13,12 @@ from studentsearch.data.augment import Augmentation
 from studentsearch.data.dataset import Dataset, Images, channel_mean, channel_std
 from studentsearch.data.sources.picture import SUFFIXES, read_picture
 from studentsearch.errors import InputFileError, UsageError
+from studentsearch.progress import Progress, SilentProgress
+
+_HEARD_EVERY = 100
 
 
-def open_folder(path: Path, *, image_size: int | None = None) -> Dataset:
+def open_folder(path: Path, *, image_size: int | None = None, progress: Progress | None = None) -> Dataset:
     """The pictures of a folder; classes are the names of the folders in train/, in alphabetical order.
 
     Grey pictures stay one channel if all are grey.
@@ -22,6 +26,7 @@ def open_folder(path: Path, *, image_size: int | None = None) -> Dataset:
     Args:
         path: Holds train/CLASS/*.png and test/CLASS/*.png (or val/); JPEG and PIL's other usual types too.
         image_size: Height and width in pixels to resize and center-crop to; None to take pictures as they are.
+        progress: Hears of every hundredth picture that is decoded; None for silence.
 
     Returns:
         The dataset; its fingerprint does not depend on the path.
@@ -38,7 +43,7 @@ def open_folder(path: Path, *, image_size: int | None = None) -> Dataset:
     classes = _classes(train_folder)
     _require_same_classes(train_folder, test_folder, classes)
     train_files, test_files = _files(train_folder, classes), _files(test_folder, classes)
-    pixels = _decode([*train_files, *test_files], image_size)
+    pixels = _decode([*train_files, *test_files], image_size, progress or SilentProgress())
     train = Images(pixels=pixels[: len(train_files)], labels=_labels(train_files, train_folder, classes))
     return Dataset(
         name=f"folder:{path}",
@@ -96,11 +101,21 @@ def _labels(files: list[Path], folder: Path, classes: tuple[str, ...]) -> Tensor
     return torch.tensor([index[file.relative_to(folder).parts[0]] for file in files], dtype=torch.int64)
 
 
-def _decode(files: list[Path], image_size: int | None) -> Tensor:
+def _watched(pictures: Iterable[Tensor], total: int, progress: Progress) -> Iterator[Tensor]:
+    progress.begin("reading", total=total, first=0, unit="pictures")
+    for number, picture in enumerate(pictures, start=1):
+        yield picture
+        if number % _HEARD_EVERY == 0 or number == total:
+            progress.advance(number, {})
+    progress.end()
+
+
+def _decode(files: list[Path], image_size: int | None, progress: Progress) -> Tensor:
     """All pictures `[N, C, H, W]`, uint8: one channel if all are grey, else three."""
     # PIL decodes outside the interpreter's lock, so threads help.
     with ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1)) as pool:
-        pictures = list(pool.map(partial(read_picture, image_size=image_size), files))
+        decoded = pool.map(partial(read_picture, image_size=image_size), files)
+        pictures = list(_watched(decoded, len(files), progress))
     expected = pictures[0].shape[1:]
     for file, picture in zip(files, pictures, strict=True):
         if picture.shape[1:] != expected:

@@ -7,13 +7,14 @@ from typing import Protocol
 class Progress(Protocol):
     """Listens to a job: phases one after the other, steps within them, and single lines."""
 
-    def begin(self, phase: str, *, total: int, first: int) -> None:
+    def begin(self, phase: str, *, total: int, first: int, unit: str = "steps") -> None:
         """A phase starts.
 
         Args:
             phase: Its name, as a user reads it.
             total: The number of its last step.
             first: Steps taken before, above 0 where a run is continued.
+            unit: What is counted.
         """
 
     def advance(self, step: int, facts: Mapping[str, float | int | str]) -> None:
@@ -38,13 +39,14 @@ class Progress(Protocol):
 class SilentProgress:
     """Progress that nobody watches."""
 
-    def begin(self, phase: str, *, total: int, first: int) -> None:
+    def begin(self, phase: str, *, total: int, first: int, unit: str = "steps") -> None:
         """Say nothing.
 
         Args:
             phase: Unused.
             total: Unused.
             first: Unused.
+            unit: Unused.
         """
 
     def advance(self, step: int, facts: Mapping[str, float | int | str]) -> None:
