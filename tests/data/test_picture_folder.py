@@ -136,6 +136,8 @@ def test_pixels_are_uint8(tmp_path: Path) -> None:
 
 def test_reading_is_heard_to_its_end(tmp_path: Path) -> None:
     heard, root = Heard(), make(tmp_path)
+    open_dataset(f"folder:{root}", progress=heard)
+    assert heard.phases == []  # nine pictures
     for number in range(120):
         write(root / "train" / "ant" / f"more{number}.png")
     total = len(list(root.rglob("*.png")))

@@ -102,6 +102,10 @@ def _labels(files: list[Path], folder: Path, classes: tuple[str, ...]) -> Tensor
 
 
 def _watched(pictures: Iterable[Tensor], total: int, progress: Progress) -> Iterator[Tensor]:
+    """The pictures as they come; fewer than are heard of at once are not worth a word."""
+    if total < _HEARD_EVERY:
+        yield from pictures
+        return
     progress.begin("reading", total=total, first=0, unit="pictures")
     for number, picture in enumerate(pictures, start=1):
         yield picture
