@@ -26,6 +26,7 @@ FLOORS = {
     "download": 0,
     "randomness": 0,
     "progress": 0,
+    "own_function": 0,
     "divergence": 0,
 }
 # The package's face shows every floor.

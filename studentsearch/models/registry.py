@@ -13,9 +13,10 @@ from studentsearch.models.cross_layer import MOBILENET_DEPTHS, STAGED_VGG_DEPTHS
 from studentsearch.models.libraries import LIBRARIES, library_of
 from studentsearch.models.library import Sizes
 from studentsearch.models.mobilenet import mobilenet, mobilenet_v2
-from studentsearch.models.python_function import PREFIX, build_from_python
+from studentsearch.models.python_function import build_from_python
 from studentsearch.models.resnet import CIFAR_DEPTHS, IMAGENET_DEPTHS, cifar_resnet, imagenet_resnet
 from studentsearch.models.vgg import VGG_DEPTHS, vgg
+from studentsearch.own_function import PREFIX
 
 _ALIASES = {"densenet": "densenet100_12"}
 _CIFAR = Sizes(num_classes=10, in_channels=3, image_size=32)

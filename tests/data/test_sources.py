@@ -204,15 +204,15 @@ def test_a_function_in_the_working_directory_is_found(module: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "error", "message"),
+    ("target", "message"),
     [
-        ("{module}:number", InputFileError, r"returned int, expected a studentsearch\.data\.dataset\.Dataset"),
-        ("{module}:broken", InputFileError, "failed with ZeroDivisionError: by design"),
-        ("{module}:nothing", UsageError, "cannot be found"),
-        ("no_such_module:make", UsageError, "cannot be found .*No module named 'no_such_module'"),
-        ("{module}", UsageError, "is not understood: expected python:module:function"),
+        ("{module}:number", r"gave a int; expected a studentsearch\.data\.dataset\.Dataset"),
+        ("{module}:broken", r"failed: ZeroDivisionError: by design; mend it"),
+        ("{module}:nothing", "has no nothing; expected python:module:function"),
+        ("no_such_module:make", r"cannot import no_such_module \(ModuleNotFoundError: No module named"),
+        ("{module}", "names no function; expected python:module:function"),
     ],
 )
-def test_other_functions_are_refused(target: str, error: type[Exception], message: str, module: str) -> None:
-    with pytest.raises(error, match=message):
+def test_other_functions_are_refused(target: str, message: str, module: str) -> None:
+    with pytest.raises(UsageError, match=message):
         open_dataset(f"python:{target.format(module=module)}")

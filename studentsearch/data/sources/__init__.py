@@ -68,7 +68,7 @@ def open_dataset(
     if image_size is not None:
         raise UsageError(f"an image size of {image_size} for {name!r}: --image-size goes with folder:PATH only")
     if colon and rest and kind == "python":
-        return open_function(rest)
+        return open_function(name)
     if colon and rest and kind in {"imagenet32", "imagenet64"}:
         return open_downsampled(Path(rest), int(kind.removeprefix("imagenet")), listener)
     root = default_data_root() if data_root is None else data_root.expanduser()

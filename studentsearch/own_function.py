@@ -1,0 +1,73 @@
+"""A user's own Python function, named `python:module:function` and found from the working directory too."""
+
+import importlib
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from studentsearch.errors import UsageError
+
+PREFIX = "python:"
+
+
+def call_own_function(name: str, what: str, offered: Mapping[str, int]) -> object:
+    """What a user's function returns.
+
+    Args:
+        name: `python:module:function`.
+        what: What it shall give, for messages: "model", "data".
+        offered: Arguments that the function gets if it takes them by these names.
+
+    Returns:
+        Anything.
+
+    Raises:
+        UsageError: The function cannot be imported, or fails; its own error is in the message.
+    """
+    module_name, separator, function_name = name.removeprefix(PREFIX).partition(":")
+    if not (module_name and separator and function_name):
+        raise UsageError(f'{what} "{name}" names no function; expected python:module:function')
+    with _working_directory_importable():
+        function = _import_function(f'{what} "{name}"', module_name, function_name)
+        try:
+            return function(**{key: offered[key] for key in _accepted(function, tuple(offered))})
+        except Exception as error:
+            raise UsageError(f'{what} "{name}" failed: {type(error).__name__}: {_one_line(error)}; mend it') from error
+
+
+def _import_function(label: str, module_name: str, function_name: str) -> Callable[..., object]:
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:
+        raise UsageError(
+            f"{label}: cannot import {module_name} ({type(error).__name__}: {_one_line(error)}); "
+            "run where it can be imported, or mend it"
+        ) from error
+    function: object = getattr(module, function_name, None)
+    if not callable(function):
+        found = "has no" if function is None else "has something else than a function as"
+        raise UsageError(f"{label}: {module_name} {found} {function_name}; expected python:module:function")
+    return function
+
+
+def _accepted(function: Callable[..., object], names: tuple[str, ...]) -> tuple[str, ...]:
+    parameters = inspect.signature(function).parameters
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return names
+    return tuple(name for name in names if name in parameters)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+@contextmanager
+def _working_directory_importable() -> Iterator[None]:
+    folder = str(Path.cwd())
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
