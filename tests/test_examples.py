@@ -26,6 +26,17 @@ def test_search_and_distill_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.slow
+def test_losses_are_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    run_example("compare_losses.py", [str(tmp_path)], monkeypatch)
+    names, teachers, alone, *taught = (line.split() for line in capsys.readouterr().out.splitlines())
+    assert names == ["what", "student", "parameters", "top1_last_mean", "gain_last"]
+    assert (teachers[:2], alone[:2]) == (["teach", "resnet20"], ["alone", "resnet8"])
+    assert [row[0] for row in taught] == ["P2", "P1+P2", "P1+P2+P3"]
+    for row in taught:
+        assert float(row[3]) - float(alone[3]) == pytest.approx(float(row[4]), abs=0.01)  # printed with two digits
+
+
+@pytest.mark.slow
 def test_a_sweep_continues_its_study(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
