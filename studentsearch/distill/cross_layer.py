@@ -1,5 +1,6 @@
 """Cross-layer distillation: Gram matrices between feature points up to a distance apart."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -7,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from studentsearch.distill.gram import gram_matrix
+from studentsearch.distill.gram import Gram, squared_distance
 from studentsearch.distill.maps import (
     as_map,
     check_widths,
@@ -101,7 +102,7 @@ def cross_layer_loss(
     return matrix_distance(student, teacher, reduction)
 
 
-def cross_layer_matrices(points: Sequence[Tensor], max_distance: int = 3) -> tuple[Tensor, ...]:
+def cross_layer_matrices(points: Sequence[Tensor], max_distance: int = 3) -> tuple[Gram, ...]:
     """The Gram matrices of one network between all its feature points up to a distance apart.
 
     A point is pooled once for each size, though several matrices read it.
@@ -111,7 +112,7 @@ def cross_layer_matrices(points: Sequence[Tensor], max_distance: int = 3) -> tup
         max_distance: Largest difference of two points' indices.
 
     Returns:
-        `[B, C_i, C_j]` each, in the order of `point_pairs`, float32 at least.
+        Of `[B, C_i, C_j]` entries each, in the order of `point_pairs`, float32 at least.
 
     Raises:
         UsageError: If the points are too few for the distance; choose one that the message names.
@@ -120,25 +121,25 @@ def cross_layer_matrices(points: Sequence[Tensor], max_distance: int = 3) -> tup
     matrices = []
     for pair in point_pairs(len(points), max_distance):
         size = smaller_size(sized[pair.shallow][0], sized[pair.deep][0])
-        matrices.append(gram_matrix(_pooled_once(sized[pair.shallow], size), _pooled_once(sized[pair.deep], size)))
+        matrices.append(Gram(_pooled_once(sized[pair.shallow], size), _pooled_once(sized[pair.deep], size)))
     return tuple(matrices)
 
 
-def matrix_distance(student: Sequence[Tensor], teacher: Sequence[Tensor], reduction: Reduction = "sum") -> Tensor:
+def matrix_distance(student: Sequence[Gram], teacher: Sequence[Gram], reduction: Reduction = "sum") -> Tensor:
     """(1 / B) * sum over pictures and matrices b of lambda_b * ||G_b(teacher) - G_b(student)||^2, Frobenius norm.
 
     Args:
-        student: `[B, C_i, C_j]` each, one at least.
+        student: One at least.
         teacher: As many, of the same shapes.
         reduction: As of `cross_layer_loss`.
 
     Returns:
-        Scalar, >= 0.
+        Scalar, >= 0 but for rounding.
 
     Raises:
         UsageError: If the matrices are not as many or not as large; an adapter on the teacher's maps is the cure.
     """
-    sizes = [[tuple(matrix.shape[1:]) for matrix in matrices] for matrices in (student, teacher)]
+    sizes = [[matrix.shape for matrix in matrices] for matrices in (student, teacher)]
     if sizes[0] != sizes[1]:
         raise UsageError(
             f"found Gram matrices of {_listed(sizes[0])} in the student and {_listed(sizes[1])} in the teacher; "
@@ -146,14 +147,14 @@ def matrix_distance(student: Sequence[Tensor], teacher: Sequence[Tensor], reduct
             "convolutions, on the teacher's maps"
         )
     terms = [
-        torch.sum((of_teacher - of_student) ** 2) / (of_student[0].numel() if reduction == "mean" else 1)
-        for of_teacher, of_student in zip(teacher, student, strict=True)
+        squared_distance(of_student, of_teacher) / (math.prod(of_student.shape) if reduction == "mean" else 1)
+        for of_student, of_teacher in zip(student, teacher, strict=True)
     ]
-    return torch.stack(terms).sum() / student[0].shape[0]
+    return torch.stack(terms).sum() / len(student[0].first)
 
 
-def _listed(sizes: Sequence[tuple[int, ...]]) -> str:
-    return ", ".join("x".join(str(width) for width in size) for size in sizes)
+def _listed(sizes: Sequence[tuple[int, int]]) -> str:
+    return ", ".join(f"{first}x{second}" for first, second in sizes)
 
 
 def _pooled_once(sized: list[Tensor], size: tuple[int, int]) -> Tensor:

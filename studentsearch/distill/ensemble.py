@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from studentsearch.distill.knowledge import Knowledge, Term
+from studentsearch.distill.knowledge import AnyTerm, Knowledge
 from studentsearch.errors import UsageError
 
 
-def ensemble_term(student: Knowledge, teachers: Sequence[Knowledge], labels: Tensor, term: Term) -> Tensor:
+def ensemble_term(student: Knowledge, teachers: Sequence[Knowledge], labels: Tensor, term: AnyTerm) -> Tensor:
     """(1 / K) * sum over K teachers of term(student, teacher, labels), the student read once.
 
     Args:

@@ -1,5 +1,7 @@
 """The Gram matrix between two layers: how strongly their channels fire together, whatever the position."""
 
+from functools import cached_property
+
 import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
@@ -26,9 +28,67 @@ def gram_matrix(first: Tensor, second: Tensor) -> Tensor:
     """
     first, second = in_full_precision(as_map(first)), in_full_precision(as_map(second))
     size = smaller_size(first, second)
-    with without_autocast(first):
-        product: Tensor = _Product.apply(_rows(pooled(first, size)), _rows(pooled(second, size)))
-    return product / (size[0] * size[1])
+    return Gram(pooled(first, size), pooled(second, size)).entries
+
+
+class Gram:
+    """A Gram matrix as the two maps that it is the product of; its entries are computed once, if anyone asks.
+
+    Deep layers have few positions and many channels: 512 x 512 entries from 2 x 2 positions.
+    """
+
+    def __init__(self, first: Tensor, second: Tensor) -> None:
+        """Keep two maps.
+
+        Args:
+            first: `[B, C1, H, W]`, float32 at least.
+            second: `[B, C2, H, W]`.
+        """
+        self.first, self.second = _rows(first), _rows(second)
+
+    @property
+    def num_positions(self) -> int:
+        """Height times width of the maps."""
+        return self.first.shape[1]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """C1 and C2."""
+        return self.first.shape[2], self.second.shape[2]
+
+    @cached_property
+    def entries(self) -> Tensor:
+        """The matrix of every picture, `[B, C1, C2]`."""
+        with without_autocast(self.first):
+            product: Tensor = _Product.apply(self.first, self.second)
+        return product / self.num_positions
+
+
+def squared_distance(first: Gram, second: Gram) -> Tensor:
+    """The sum over pictures of ||G_first - G_second||^2, Frobenius norm.
+
+    Where two layers have fewer positions than channels no matrix is made: with K = X X'^T between positions,
+    <G, G'> = sum of K(left, left') * K(right, right') / (N N'), and ||G - G'||^2 = <G, G> - 2 <G, G'> + <G', G'>.
+
+    Args:
+        first: Of `[B, C1, C2]` entries.
+        second: Likewise; the positions may differ in number.
+
+    Returns:
+        Scalar, >= 0 but for rounding.
+    """
+    left, right = first.shape
+    if max(first.num_positions, second.num_positions) ** 2 < left * right:
+        return _inner_product(first, first) - 2 * _inner_product(first, second) + _inner_product(second, second)
+    return torch.sum((second.entries - first.entries) ** 2)
+
+
+def _inner_product(first: Gram, second: Gram) -> Tensor:
+    """The sum over pictures of <G_first, G_second>."""
+    with without_autocast(first.first):
+        of_left: Tensor = _Kernel.apply(first.first, second.first)
+        of_right: Tensor = _Kernel.apply(first.second, second.second)
+    return torch.sum(of_left * of_right) / (first.num_positions * second.num_positions)
 
 
 def _rows(maps: Tensor) -> Tensor:
@@ -53,4 +113,24 @@ class _Product(torch.autograd.Function):
         return (
             torch.bmm(right, gradient.transpose(1, 2)) if wants_left else None,
             torch.bmm(left, gradient) if wants_right else None,
+        )
+
+
+class _Kernel(torch.autograd.Function):
+    """left right^T for each picture, both gradients as rows."""
+
+    @staticmethod
+    def forward(context: FunctionCtx, left: Tensor, right: Tensor) -> Tensor:
+        """`[B, N, C]` and `[B, M, C]` to `[B, N, M]`."""
+        context.save_for_backward(left, right)
+        return torch.bmm(left, right.transpose(1, 2))
+
+    @staticmethod
+    def backward(context: FunctionCtx, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """Gradient right, and gradient^T left; None for what wants none."""
+        left, right = context.saved_tensors  # type: ignore[attr-defined]
+        wants_left, wants_right = context.needs_input_grad  # type: ignore[attr-defined]
+        return (
+            torch.bmm(gradient, right) if wants_left else None,
+            torch.bmm(gradient.transpose(1, 2), left) if wants_right else None,
         )

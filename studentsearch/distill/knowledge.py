@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from torch import Tensor
 
@@ -19,12 +20,12 @@ class Knowledge:
     points: tuple[Tensor, ...] = ()
 
 
-Reading = tuple[Tensor, ...]
+Reading = TypeVar("Reading")
 """What a loss reads from one network alone, before it sees another: Gram matrices, embeddings, logits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Term:
+class Term(Generic[Reading]):
     """A distillation loss in two halves, so that a student of many teachers is read once.
 
     Attributes:
@@ -38,3 +39,7 @@ class Term:
     def __call__(self, student: Knowledge, teacher: Knowledge, labels: Tensor) -> Tensor:
         """The loss of a student with one teacher, a scalar."""
         return self.compare(self.read(student), self.read(teacher), labels)
+
+
+AnyTerm: TypeAlias = Term[Any]
+"""A term of any reading: only its own halves know what that is."""

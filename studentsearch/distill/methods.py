@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from studentsearch.distill.cross_layer import Reduction
-from studentsearch.distill.knowledge import Term
+from studentsearch.distill.knowledge import AnyTerm
 from studentsearch.distill.terms import (
     attention_transfer_term,
     cross_layer_term,
@@ -70,7 +70,7 @@ class Method:
     has_points: bool
     equal_widths: bool
     weights: LossWeights
-    make: Callable[[TermSettings], Term | None]
+    make: Callable[[TermSettings], AnyTerm | None]
     first_stage: float = 0.0
 
 

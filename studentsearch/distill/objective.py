@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from studentsearch.distill.clipping import ClippingMode, clipping, combined_gradients, gradient_norm
 from studentsearch.distill.ensemble import ensemble_term
-from studentsearch.distill.knowledge import Knowledge, Term
+from studentsearch.distill.knowledge import AnyTerm, Knowledge
 from studentsearch.distill.methods import LossWeights
 from studentsearch.divergence import distillation_kl
 from studentsearch.engine.objective import Autocast, Moment
@@ -37,7 +37,7 @@ class DistillationTerms:
     """
 
     weights: LossWeights
-    term: Term | None = None
+    term: AnyTerm | None = None
     temperature: float = 4.0
     squared_temperature: bool = False
     reverse: bool = False

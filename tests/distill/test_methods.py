@@ -7,7 +7,7 @@ import torch
 
 from studentsearch.distill.adapters import Adapters
 from studentsearch.distill.ensemble import ensemble_term
-from studentsearch.distill.knowledge import Knowledge, Reading, Term
+from studentsearch.distill.knowledge import AnyTerm, Knowledge, Term
 from studentsearch.distill.methods import LossWeights, TermSettings, method, methods
 from studentsearch.errors import UsageError
 
@@ -24,7 +24,7 @@ def knowledge(seed: int, dtype: torch.dtype = torch.float64) -> Knowledge:
     return Knowledge(logits=torch.randn(4, 3, generator=generator, dtype=torch.float64).to(dtype), points=points)
 
 
-def term_of(name: str) -> Term:
+def term_of(name: str) -> AnyTerm:
     term = method(name).make(TermSettings())
     assert term is not None
     return term
@@ -103,7 +103,7 @@ def test_each_network_of_an_ensemble_is_read_once(name):
     student, teachers, term = knowledge(0), [knowledge(seed) for seed in (1, 2, 3)], term_of(name)
     asked = []
 
-    def read(network: Knowledge) -> Reading:
+    def read(network: Knowledge) -> object:
         asked.append(network)
         return term.read(network)
 
