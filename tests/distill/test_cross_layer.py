@@ -3,7 +3,7 @@ import torch
 
 from studentsearch.distill.cross_layer import PointPair, cross_layer_loss, point_pairs
 from studentsearch.distill.fsp import fsp_loss
-from studentsearch.distill.gram import gram_matrix
+from studentsearch.distill.gram import Gram, gram_matrix, squared_distance
 from studentsearch.distill.maps import pooled
 from studentsearch.errors import UsageError
 
@@ -164,3 +164,50 @@ def test_refusals():
     message = r"feature point 3 of 4 has 4 channels in the student and 8 in the teacher; .*put an adapter"
     with pytest.raises(UsageError, match=message):
         cross_layer_loss(points, wider)
+
+
+def grams(num_positions: int, channels: tuple[int, int], seed: int, dtype: torch.dtype = torch.float64) -> Gram:
+    generator = torch.Generator().manual_seed(seed)
+    first, second = (torch.randn(3, width, num_positions, 1, generator=generator, dtype=dtype) for width in channels)
+    return Gram(first.requires_grad_(), second.requires_grad_())
+
+
+def matrices_difference(first: Gram, second: Gram) -> torch.Tensor:
+    def matrices(gram: Gram) -> torch.Tensor:
+        return torch.einsum("bni,bnj->bij", gram.first, gram.second) / gram.num_positions
+
+    return ((matrices(first) - matrices(second)) ** 2).sum()
+
+
+@pytest.mark.parametrize(("own", "others"), [(1, 1), (4, 4), (4, 6), (7, 2), (40, 40), (40, 3)])
+def test_distance_of_two_matrices_is_theirs_whether_they_are_made_or_not(own: int, others: int):
+    student, teacher = grams(own, (9, 11), 0), grams(others, (9, 11), 1)
+    found, expected = squared_distance(student, teacher), matrices_difference(student, teacher)
+    torch.testing.assert_close(found, expected, atol=0, rtol=1e-13)  # float64; only the order of summation differs
+    maps = (student.first, student.second, teacher.first, teacher.second)
+    for gradient, right in zip(torch.autograd.grad(found, maps), torch.autograd.grad(expected, maps), strict=True):
+        torch.testing.assert_close(gradient, right, atol=1e-13, rtol=1e-11)  # sums of up to 40 x 99 products
+
+
+def test_matrices_of_few_positions_are_never_made_and_others_once():
+    few, many = grams(4, (9, 11), 0), grams(40, (9, 11), 0)
+    squared_distance(few, grams(4, (9, 11), 1))
+    assert "entries" not in vars(few)
+    squared_distance(many, grams(40, (9, 11), 1))
+    assert many.entries is many.entries
+    assert "entries" in vars(many)
+
+
+@pytest.mark.parametrize("num_positions", [4, 40])
+def test_equal_networks_are_nothing_apart_in_float32(num_positions: int):
+    own, same = (grams(num_positions, (9, 11), 0, torch.float32) for _ in range(2))
+    assert squared_distance(own, same).item() == 0
+
+
+def test_close_networks_keep_three_digits_in_float32():
+    maps = made_points((3, 64, 2, 2), (3, 128, 2, 2))
+    near = [1.01 * point for point in maps]
+    expected = matrices_difference(Gram(*maps), Gram(*near)).item()
+    found = squared_distance(Gram(*(point.float() for point in maps)), Gram(*(point.float() for point in near)))
+    # The inner products are 2,500 times as large as what is left of them.
+    assert found.item() == pytest.approx(expected, rel=1e-3)
