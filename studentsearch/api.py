@@ -6,8 +6,6 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from studentsearch import load
 from studentsearch.jobs.count import count
 from studentsearch.jobs.distill import DistilledStudent, DistillOptions, default_training_recipe, distill
@@ -19,7 +17,7 @@ from studentsearch.jobs.search import FoundStudent, SearchOptions, search
 from studentsearch.jobs.study import StudyOptions, study
 from studentsearch.jobs.teach import TeachOptions, TrainedNetwork, teach
 from studentsearch.jobs.training import TrainingRecipe
-from studentsearch.report import groups_frame, read_comparison, report_json
+from studentsearch.report import compare, report_json
 from studentsearch.runs.files import JsonValue
 from studentsearch.search.objective import Objective
 from studentsearch.search.recipe import SearchRecipe, as_printed
@@ -69,16 +67,3 @@ def report(folder: str | Path) -> dict[str, JsonValue]:
         a student. Drop ratios are shares from 0 to 1, accuracies percent.
     """
     return report_json(Path(folder))
-
-
-def compare(*folders: str | Path) -> pd.DataFrame:
-    """The table that `studentsearch report` shows of several runs: a row for runs that differ in their seed alone.
-
-    Args:
-        folders: Run folders, or folders of runs such as a study's.
-
-    Returns:
-        Method, networks, counts, and of the test images `top1_last_mean`, its deviation and the gain over the student
-        alone, in percent and points; likewise of the epoch that was best on the held-out images.
-    """
-    return groups_frame(read_comparison([Path(folder) for folder in folders]))

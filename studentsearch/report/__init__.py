@@ -1,6 +1,6 @@
 """What runs found, on a terminal, as JSON, as CSV, as one HTML page and for TensorBoard; reads folders only."""
 
-from studentsearch.report.comparison_frames import comparison_json, groups_frame, write_comparison_csv
+from studentsearch.report.comparison_frames import compare, comparison_json, write_comparison_csv
 from studentsearch.report.comparison_groups import has_stages, is_comparison, read_comparison
 from studentsearch.report.comparison_view import render_comparison
 from studentsearch.report.document import report_json, write_comparison_html, write_html
@@ -9,8 +9,8 @@ from studentsearch.report.tensorboard import write_tensorboard
 from studentsearch.report.terminal import render_report
 
 __all__ = [
+    "compare",
     "comparison_json",
-    "groups_frame",
     "has_stages",
     "is_comparison",
     "read_comparison",

@@ -7,11 +7,25 @@ import pandas as pd
 
 from studentsearch.errors import DiskError
 from studentsearch.report.comparison_facts import Comparison, RunGroup, Spread
+from studentsearch.report.comparison_groups import read_comparison
 from studentsearch.report.comparison_runs import FinishedRun, Task, UnfinishedRun
 from studentsearch.report.run_facts import ReachedFacts
 from studentsearch.runs.files import JsonValue
 
 _COUNTS = ("stage", "parameters", "macs")  # whole numbers also where some are missing
+
+
+def compare(*folders: str | Path) -> pd.DataFrame:
+    """The table that `studentsearch report` shows of several runs: a row for runs that differ in their seed alone.
+
+    Args:
+        folders: Run folders, or folders of runs such as a study's.
+
+    Returns:
+        Method, networks, counts, and of the test images `top1_last_mean`, its deviation and the gain over the student
+        alone, in percent and points; likewise of the epoch that was best on the held-out images.
+    """
+    return groups_frame(read_comparison([Path(folder) for folder in folders]))
 
 
 def groups_frame(comparison: Comparison) -> pd.DataFrame:
