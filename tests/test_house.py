@@ -28,6 +28,7 @@ FLOORS = {
     "progress": 0,
     "own_function": 0,
     "divergence": 0,
+    "decoding": 0,
 }
 # The package's face shows every floor.
 FREE = {"api", "__init__", "__main__"}
