@@ -259,7 +259,7 @@ def _edit(**changes: object) -> Callable[[Path], None]:
         (_edit(schema=2), r"config\.json has schema 2; expected 3; search or distil again with this version"),
         (
             _edit(architecture={"steps": []}),
-            r"config\.json: .*Expected `array` of length >= 1 - at `\$\.architecture\.steps`",
+            r"Expected `array` of length >= 1 - at `\$\.architecture\.steps`",
         ),
         (_edit(origin={"teacher": "x"}), r"config\.json: .*missing required field `teacher_sha256`.*\$\.origin"),
         (
