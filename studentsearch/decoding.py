@@ -31,26 +31,45 @@ def read_regular_file(path: Path, *, max_bytes: int, cure: str) -> bytes:
     Raises:
         InputFileError: Missing, not a regular file, unreadable, or larger than the bound.
     """
+    return _read(path, offset=0, num_bytes=max_bytes, is_whole=True, cure=cure)
+
+
+def read_part(path: Path, *, offset: int, num_bytes: int, cure: str) -> bytes:
+    """Some bytes of a regular file of any size, see `read_regular_file`.
+
+    Args:
+        path: The file.
+        offset: Where they begin.
+        num_bytes: How many are read at most.
+        cure: What the user can do about a file that cannot be read, for the message.
+
+    Returns:
+        The bytes; fewer where the file ends before.
+
+    Raises:
+        InputFileError: Missing, not a regular file, or unreadable.
+    """
+    return _read(path, offset=offset, num_bytes=num_bytes, is_whole=False, cure=cure)
+
+
+def _read(path: Path, *, offset: int, num_bytes: int, is_whole: bool, cure: str) -> bytes:
     try:
         # Opening a pipe waits for its writer unless O_NONBLOCK is set; Windows has neither the flag nor such files.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         try:
-            return _read_regular(descriptor, path, max_bytes, cure)
+            facts = os.fstat(descriptor)
+            if not stat.S_ISREG(facts.st_mode):
+                raise InputFileError(f"{path} is not a regular file; expected one; {cure}")
+            if is_whole and facts.st_size > num_bytes:
+                raise InputFileError(f"{path} has {facts.st_size:,} bytes; expected at most {num_bytes:,}; {cure}")
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                file.seek(offset)
+                return file.read(num_bytes)
         finally:
             os.close(descriptor)
     except (OSError, ValueError) as error:  # ValueError: a path with a null character
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise InputFileError(f"cannot read {path}: {reason}; {cure}") from error
-
-
-def _read_regular(descriptor: int, path: Path, max_bytes: int, cure: str) -> bytes:
-    facts = os.fstat(descriptor)
-    if not stat.S_ISREG(facts.st_mode):
-        raise InputFileError(f"{path} is not a regular file; expected one; {cure}")
-    if facts.st_size > max_bytes:
-        raise InputFileError(f"{path} has {facts.st_size:,} bytes; expected at most {max_bytes:,}; {cure}")
-    with os.fdopen(descriptor, "rb", closefd=False) as file:
-        return file.read(max_bytes)
 
 
 def decode_json(

@@ -37,6 +37,7 @@ from studentsearch.graph.movement import (
 from studentsearch.graph.network import Network, Node, Operation, call
 from studentsearch.graph.owners import Owners, tensors_of_layer
 from studentsearch.graph.passages import Passage, Step, whole
+from studentsearch.graph.permitted import require_permitted
 from studentsearch.graph.record import BATCH, Recording, record
 from studentsearch.graph.rules import rule_of
 from studentsearch.graph.weighted import READERS
@@ -327,6 +328,7 @@ class _Conversion:
         return self._parameters[name, axis]
 
     def _passage(self, fx_node: fx.Node, step: Step, path: str) -> Passage:
+        require_permitted(step.operation)
         names = {path, place_of(fx_node), str(fx_node.meta.get("path", "")), fx_node.name}
         if any(fnmatch(name, pattern) for name in names if name for pattern in self._skip):
             return replace(whole(step, "skipped"), work=_whole_work(step))

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from studentsearch import __version__
 from studentsearch.data.augment import Augmentation, parse_augmentation
@@ -31,6 +29,7 @@ from studentsearch.models.registry import build_model, canonical_name
 from studentsearch.models.weights import load_weights, read_weights
 from studentsearch.progress import Progress
 from studentsearch.runs.files import JsonValue
+from studentsearch.runs.state_hash import state_sha256
 from studentsearch.runs.tensors import load_metadata
 from studentsearch.student.folder import is_student_folder, read_student
 from studentsearch.student.plain import plain_network
@@ -218,16 +217,6 @@ def _normalization_in(weights: Path) -> Normalization | None:
 def judge(module: nn.Module, images: Images, normalization: Normalization, runtime: Runtime) -> Evaluation:
     """Top-1 accuracy and loss of a network on images in order."""
     return evaluate(module, in_order(images, normalization, EVALUATION_BATCH, runtime.device), runtime)
-
-
-def state_sha256(state: Mapping[str, Tensor]) -> str:
-    """A hash over names, shapes and values of a state."""
-    digest = hashlib.sha256()
-    for name in sorted(state):
-        tensor = state[name].detach().cpu().contiguous()
-        digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
-    return digest.hexdigest()
 
 
 def environment_facts(runtime: Runtime, seed: int) -> dict[str, JsonValue]:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from studentsearch.graph.arguments import decode, resolve
-from studentsearch.graph.describe import layer_class
+from studentsearch.graph.arguments import decode
+from studentsearch.graph.describe import layer_class, make_layer
 from studentsearch.graph.links import Indices
 from studentsearch.graph.movement import MOVEMENTS, numbers, run
 from studentsearch.graph.network import Argument, Network, Node
 from studentsearch.graph.passages import elementwise, reduction
+from studentsearch.graph.permitted import function_of
 from studentsearch.graph.rules import COMPARISONS, DROPOUTS, ELEMENTWISE, POOLS, rule_of
 from studentsearch.graph.weighted import CONVOLUTIONS, NORMS, TRANSPOSED
 from studentsearch.student.shrink import shrunk_operation, shrunk_state
@@ -98,7 +99,7 @@ def _computed(
         return torch.add(*doubled).flatten().expand(len(kept)).to(dtype)
     layer = layer_class(operation.kind)
     if layer is not None:
-        module = layer(**operation.arguments).double().eval()
+        module = make_layer(operation).double().eval()
         own = shrunk_state(node, kept, takes[0], state)
         module.load_state_dict({name.rpartition(".")[2]: tensor for name, tensor in own.items()})
         with torch.no_grad():
@@ -108,7 +109,7 @@ def _computed(
     positional = decode(arguments, doubled, 1)
     assert isinstance(positional, tuple)
     named = {str(item[0]): decode(item[1], doubled, 1) for item in options if isinstance(item, tuple)}
-    result = resolve(operation.name)(*positional, **named)
+    result = function_of(operation)(*positional, **named)
     return torch.as_tensor(result).flatten().expand(len(kept)).to(dtype)
 
 
