@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 import msgspec
 
@@ -31,26 +31,51 @@ def read_regular_file(path: Path, *, max_bytes: int, cure: str) -> bytes:
     Raises:
         InputFileError: Missing, not a regular file, unreadable, or larger than the bound.
     """
+    with open_regular_file(path, max_bytes=max_bytes, cure=cure) as file:
+        try:
+            return file.read(max_bytes)
+        except OSError as error:
+            raise InputFileError(f"cannot read {path}: {error.strerror}; {cure}") from error
+
+
+def open_regular_file(path: Path, *, max_bytes: int, cure: str) -> BinaryIO:
+    """A regular file of bounded size, open for reading; links are followed, pipes and devices are never opened.
+
+    Args:
+        path: The file.
+        max_bytes: The largest file that is opened.
+        cure: What the user can do about a file that cannot be read, for the message.
+
+    Returns:
+        The file at its beginning, to be closed.
+
+    Raises:
+        InputFileError: Missing, not a regular file, unreadable, or larger than the bound.
+    """
     try:
         # Opening a pipe waits for its writer unless O_NONBLOCK is set; Windows has neither the flag nor such files.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        try:
-            return _read_regular(descriptor, path, max_bytes, cure)
-        finally:
-            os.close(descriptor)
     except (OSError, ValueError) as error:  # ValueError: a path with a null character
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise InputFileError(f"cannot read {path}: {reason}; {cure}") from error
-
-
-def _read_regular(descriptor: int, path: Path, max_bytes: int, cure: str) -> bytes:
     facts = os.fstat(descriptor)
-    if not stat.S_ISREG(facts.st_mode):
-        raise InputFileError(f"{path} is not a regular file; expected one; {cure}")
-    if facts.st_size > max_bytes:
+    if stat.S_ISREG(facts.st_mode) and facts.st_size <= max_bytes:
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    if stat.S_ISREG(facts.st_mode):
         raise InputFileError(f"{path} has {facts.st_size:,} bytes; expected at most {max_bytes:,}; {cure}")
-    with os.fdopen(descriptor, "rb", closefd=False) as file:
-        return file.read(max_bytes)
+    raise InputFileError(f"{path} is not a regular file; expected one; {cure}")
+
+
+def require_regular_file(path: Path, *, max_bytes: int, cure: str) -> None:
+    """Refuse what `open_regular_file` would refuse, for a library that opens the file itself.
+
+    Args:
+        path: The file.
+        max_bytes: The largest file that is accepted.
+        cure: What the user can do about a file that cannot be read, for the message.
+    """
+    open_regular_file(path, max_bytes=max_bytes, cure=cure).close()
 
 
 def decode_json(
