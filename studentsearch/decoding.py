@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 import msgspec
 
@@ -31,7 +31,8 @@ def read_regular_file(path: Path, *, max_bytes: int, cure: str) -> bytes:
     Raises:
         InputFileError: Missing, not a regular file, unreadable, or larger than the bound.
     """
-    return _read(path, offset=0, num_bytes=max_bytes, is_whole=True, cure=cure)
+    with open_regular_file(path, max_bytes=max_bytes, cure=cure) as file:
+        return _read(file, path, num_bytes=max_bytes, cure=cure)
 
 
 def read_part(path: Path, *, offset: int, num_bytes: int, cure: str) -> bytes:
@@ -49,27 +50,57 @@ def read_part(path: Path, *, offset: int, num_bytes: int, cure: str) -> bytes:
     Raises:
         InputFileError: Missing, not a regular file, or unreadable.
     """
-    return _read(path, offset=offset, num_bytes=num_bytes, is_whole=False, cure=cure)
+    with open_regular_file(path, cure=cure) as file:
+        return _read(file, path, offset=offset, num_bytes=num_bytes, cure=cure)
 
 
-def _read(path: Path, *, offset: int, num_bytes: int, is_whole: bool, cure: str) -> bytes:
+def _read(file: BinaryIO, path: Path, *, offset: int = 0, num_bytes: int, cure: str) -> bytes:
+    try:
+        file.seek(offset)
+        return file.read(num_bytes)
+    except OSError as error:
+        raise InputFileError(f"cannot read {path}: {error.strerror or error}; {cure}") from error
+
+
+def open_regular_file(path: Path, *, max_bytes: int | None = None, cure: str) -> BinaryIO:
+    """A regular file, open for reading; links are followed, pipes and devices are never opened.
+
+    Args:
+        path: The file.
+        max_bytes: The largest file that is opened; None opens any.
+        cure: What the user can do about a file that cannot be read, for the message.
+
+    Returns:
+        The file at its beginning, to be closed.
+
+    Raises:
+        InputFileError: Missing, not a regular file, unreadable, or larger than the bound.
+    """
     try:
         # Opening a pipe waits for its writer unless O_NONBLOCK is set; Windows has neither the flag nor such files.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        try:
-            facts = os.fstat(descriptor)
-            if not stat.S_ISREG(facts.st_mode):
-                raise InputFileError(f"{path} is not a regular file; expected one; {cure}")
-            if is_whole and facts.st_size > num_bytes:
-                raise InputFileError(f"{path} has {facts.st_size:,} bytes; expected at most {num_bytes:,}; {cure}")
-            with os.fdopen(descriptor, "rb", closefd=False) as file:
-                file.seek(offset)
-                return file.read(num_bytes)
-        finally:
-            os.close(descriptor)
     except (OSError, ValueError) as error:  # ValueError: a path with a null character
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise InputFileError(f"cannot read {path}: {reason}; {cure}") from error
+    facts = os.fstat(descriptor)
+    is_regular = stat.S_ISREG(facts.st_mode)
+    if is_regular and (max_bytes is None or facts.st_size <= max_bytes):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    if is_regular:
+        raise InputFileError(f"{path} has {facts.st_size:,} bytes; expected at most {max_bytes:,}; {cure}")
+    raise InputFileError(f"{path} is not a regular file; expected one; {cure}")
+
+
+def require_regular_file(path: Path, *, max_bytes: int, cure: str) -> None:
+    """Refuse what `open_regular_file` would refuse, for a library that opens the file itself.
+
+    Args:
+        path: The file.
+        max_bytes: The largest file that is accepted.
+        cure: What the user can do about a file that cannot be read, for the message.
+    """
+    open_regular_file(path, max_bytes=max_bytes, cure=cure).close()
 
 
 def decode_json(

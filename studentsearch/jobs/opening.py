@@ -17,6 +17,7 @@ from studentsearch.data.augment import Augmentation, parse_augmentation
 from studentsearch.data.batches import HeldOut, Normalization, hold_out, in_order, parse_normalization
 from studentsearch.data.dataset import Dataset, Images
 from studentsearch.data.sources import open_dataset
+from studentsearch.decoding import decode_json, require_regular_file
 from studentsearch.engine.evaluate import Evaluation, evaluate
 from studentsearch.engine.runtime import Runtime
 from studentsearch.errors import InputFileError, UsageError
@@ -26,7 +27,7 @@ from studentsearch.jobs.options import DataOptions
 from studentsearch.models.libraries import library_statistics
 from studentsearch.models.published import published_weights
 from studentsearch.models.registry import build_model, canonical_name
-from studentsearch.models.weights import load_weights, read_weights
+from studentsearch.models.weights import MAX_WEIGHTS_BYTES, WEIGHTS_CURE, load_weights, read_weights
 from studentsearch.progress import Progress
 from studentsearch.runs.files import JsonValue
 from studentsearch.runs.state_hash import state_sha256
@@ -198,20 +199,28 @@ def normalization_metadata(normalization: Normalization) -> dict[str, str]:
     return {_NORMALIZATION_KEY: json.dumps({"mean": normalization.mean, "std": normalization.std})}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _StoredNormalization:
+    """What a header of weights may hold; `Normalization` checks the figures."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
 def _normalization_in(weights: Path) -> Normalization | None:
     """The normalization that `teach` wrote into a safetensors file's header; other files have none."""
     if weights.suffix != ".safetensors":
         return None
+    require_regular_file(weights, max_bytes=MAX_WEIGHTS_BYTES, cure=WEIGHTS_CURE)
     text = load_metadata(weights).get(_NORMALIZATION_KEY)
     if text is None:
         return None
+    cure = "give --mean and --std"
+    stored = decode_json(text, _StoredNormalization, source=f"{weights}: normalization in its header", cure=cure)
     try:
-        value = json.loads(text)
-        return Normalization(mean=tuple(value["mean"]), std=tuple(value["std"]))
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputFileError(
-            f"{weights}: its header's normalization is unreadable ({error!r}); give --mean and --std"
-        ) from error
+        return Normalization(mean=stored.mean, std=stored.std)
+    except UsageError as error:
+        raise InputFileError(f"{weights}: its header's {error}; {cure}") from error
 
 
 def judge(module: nn.Module, images: Images, normalization: Normalization, runtime: Runtime) -> Evaluation:

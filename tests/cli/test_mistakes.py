@@ -76,7 +76,7 @@ def broken_picture(folder: Path) -> Path:
     ("make", "words"),
     [
         (lambda folder: folder, "pictures is not a folder: expected one that holds train/ and test/"),
-        (empty_class, "train/bee holds no pictures"),
+        (empty_class, "train/bee holds no images"),
         (broken_picture, "test/cat/1.png"),
         (pictures, "densenet_digits"),
     ],
