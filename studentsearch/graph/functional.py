@@ -96,8 +96,8 @@ def with_torch_names(fx_node: fx.Node) -> None:
 def of_axes(name: str, fx_node: fx.Node) -> Operation | None:
     """A movement by sizes as one that names no number of channels.
 
-    `squeeze()` drops every axis of size 1 but that of the batch, so a student answers a batch of one image as it answers
-    any other; of `squeeze(dim)` only what drops something is left, since an axis that is cut to one channel stays.
+    `squeeze()` drops every axis of size 1 but that of the batch, so a student answers a batch of one image as it
+    answers any other; of `squeeze(dim)` only what drops something is left, since an axis cut to one channel stays.
 
     Args:
         name: One of `BY_SIZES`.
@@ -118,12 +118,9 @@ def of_axes(name: str, fx_node: fx.Node) -> Operation | None:
         case _ if before == after:
             return None
         case _:
-            added = len(after) - len(before)
-            kept = (
-                -1 if added == 0 and old == new else new
-                for old, new in zip((*after[:added], *before), after, strict=True)
-            )
-            return call("Tensor.expand", (INPUT, 0), encode(tuple(kept), numbering([]), BATCH))
+            is_alike = len(before) == len(after)
+            sizes = tuple(-1 if is_alike and before[axis] == size else size for axis, size in enumerate(after))
+            return call("Tensor.expand", (INPUT, 0), encode(sizes, numbering([]), BATCH))
 
 
 def named_operation(operation: Operation, fx_node: fx.Node) -> Operation:

@@ -147,11 +147,9 @@ def num_spatial_axes(kind: str) -> int | None:
 
 
 def _mixed_axes(step: Step) -> range | tuple[int, ...]:
-    """The axes of the input along which an operation on positions mixes entries.
-
-    A layer given a tensor of one axis less than it expects takes the batch for channels (`MaxPool1d` of `[B, features]`),
-    so that all axes are positions.
-    """
+    """The axes of the input along which an operation on positions mixes entries."""
+    # A layer given a tensor of one axis less than it expects takes the batch for channels (MaxPool1d of [B, features]),
+    # so that all axes are positions.
     rank = len(step.shape)
     spatial = num_spatial_axes(step.operation.kind)
     if spatial is not None:

@@ -153,3 +153,18 @@ def means_of_what_may_be_a_constant(m: nn.Module, x: Tensor) -> Tensor:
 def attention_over_positions(m: nn.Module, x: Tensor) -> Tensor:
     y = x.flatten(2)
     return m.many(y, y, y, need_weights=False)[0].view_as(x)
+
+
+@between(8, one=conv(8, 8), two=conv(8, 8), norm=nn.BatchNorm2d(16), other=nn.BatchNorm2d(5), larger=None)
+def batch_norms_of_rows(m: nn.Module, x: Tensor) -> Tensor:
+    both = F.interpolate(torch.cat([m.one(x), m.two(x)], 1), size=(16, 8))
+    rows = m.other(F.interpolate(m.one(x), size=(5, 8)).transpose(1, 2))
+    return m.norm(both.transpose(1, 2))[:, :8, :8] + rows.mean(1, keepdim=True)[..., :8].mean((2, 3), keepdim=True)
+
+
+@between(8, one=conv(8, 8), two=conv(8, 8), norm=nn.BatchNorm2d(16), pairs=nn.BatchNorm2d(2), larger=None)
+def batch_norms_of_what_two_layers_gave(m: nn.Module, x: Tensor) -> Tensor:
+    both = torch.cat([m.one(x), m.two(x)], 1)
+    pooled = m.norm(F.max_pool2d(both.flatten(2), 3, 1, 1).view(-1, 16, 8, 8))
+    pairs = m.pairs(both.unflatten(1, (8, 2)).transpose(1, 2).flatten(2, 3)).flatten(1, 2)
+    return pooled[:, 4:12] + pairs[:, :8, :, None]

@@ -14,6 +14,10 @@ from micro_case import EXACT, Case, answers, assert_near, exported, pictures, wr
 from torch import Tensor
 from vector_nets import SQUEEZED, VECTORS
 
+from studentsearch.graph.liveness import liveness
+from studentsearch.student.restore import restore_norms
+from studentsearch.student.slice import cut
+
 TABLES = {
     "coincident": COINCIDENT,
     "vector": VECTORS,
@@ -79,3 +83,13 @@ def test_a_student_with_squeeze_answers_one_image_as_it_answers_any_number(name:
 def test_a_convnext_block_keeps_its_gates_where_all_axes_have_one_size() -> None:
     case = case_of("coincident-convnext_block")
     assert [site.path for site in case.sites] == ["before", "wide", "narrow", "after", "head"]
+
+
+@pytest.mark.parametrize("name", [name for name in NETS if "norm" in name or "attention-c" in name])
+def test_norms_may_be_restored(name: str) -> None:
+    case = case_of(name)
+    for gates in settings(case):
+        alive = liveness(case.network, case.sites, gates.numpy() != 0)
+        student = cut(case.network, alive, restore_norms(case.network, alive, case.state, case.folded(gates)))
+        expected = case.gated(gates, case.images)
+        assert_near(answers(exported(student), case.images), expected, 10 * EXACT)  # eps is added and taken away
