@@ -32,7 +32,7 @@ from studentsearch.progress import Progress
 from studentsearch.runs.files import JsonValue
 from studentsearch.runs.state_hash import state_sha256
 from studentsearch.runs.tensors import load_metadata
-from studentsearch.student.folder import is_student_folder, read_student
+from studentsearch.student.folder import is_student_folder, read_origin, read_student
 from studentsearch.student.plain import plain_network
 
 EVALUATION_BATCH = 250
@@ -180,7 +180,7 @@ def published_normalization(name: str, weights: Path | None, options: DataOption
     """The normalization that a job's weights were trained with, where it is known."""
     folder = Path(name)
     if is_student_folder(folder):
-        origin = read_student(folder).origin
+        origin = read_origin(folder)
         return Normalization(mean=origin.mean, std=origin.std)
     if weights is not None:
         return _normalization_in(weights) or library_normalization(name, weights)
