@@ -138,7 +138,7 @@ def open_model(
     data: OpenedData,
     options: DataOptions,
     progress: Progress | None = None,
-    skip: tuple[str, ...] = (),
+    skip: tuple[str, ...] = ("*",),
 ) -> OpenedModel:
     """Open a trained network: a student folder, a file of weights, embedded weights, or the published ones.
 
@@ -148,7 +148,8 @@ def open_model(
         data: The images that it must fit.
         options: Where published weights lie and whether they may be fetched.
         progress: Hears of weights that were told apart by their order; None for silence.
-        skip: Patterns of module paths that are left whole.
+        skip: Patterns of module paths that are left whole; all, where no gates are wanted, so that operations without a
+            rule are no obstacle.
 
     Returns:
         The network, written as plain layers.

@@ -316,7 +316,7 @@ HOSTILE: tuple[Hostile, ...] = (
     edited("two outputs", _steps(lambda steps: steps.append(copy.deepcopy(steps[-1])))),
     edited("steps backwards", _steps(lambda steps: steps.reverse())),
     edited("a step twice", _steps(lambda steps: steps.insert(3, copy.deepcopy(steps[2])))),
-    edited("200,000 steps", _steps(lambda steps: steps.extend([steps[2]] * 200_000))),
+    edited("100,001 steps", _steps(lambda steps: steps.extend([steps[2]] * 100_000))),
     edited("a step that reads itself", _steps(lambda steps: steps[2].update(inputs=[steps[2]["name"]]))),
     of_origin(data="python:evil:make"),
     of_origin(teacher="python:evil:make"),
