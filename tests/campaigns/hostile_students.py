@@ -1,6 +1,6 @@
 """Hostile and damaged student folders through every command that reads one: no code runs, no crash, one line each.
 
-PYTHONPATH=. python tests/campaigns/hostile_students.py --changes 300 --seed 0
+PYTHONPATH=. python tests/campaigns/hostile_students.py --changes 300 --sealed 300 --seed 0
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from studentsearch.errors import StudentSearchError
 from studentsearch.records.student import CONFIG_NAME
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from campaigns.hostile_folders import HOSTILE, PICKLE, Hostile, write_good
+from campaigns.hostile_folders import HOSTILE, PICKLE, Hostile, seal, write_good
 
 CANARY = "CANARY"
 _ON_CPU = ("--device", "cpu", "--threads", "1")
@@ -43,6 +43,40 @@ COMMANDS: dict[str, Callable[[str], list[str]]] = {
     "report --html": lambda folder: ["report", folder, "--html", "page.html"],
 }
 _REFUSALS = {2, 5}
+_DEEPER, _STRANGE = 0.95, 0.6
+_VALUES: tuple[object, ...] = (
+    *(
+        None,
+        True,
+        -1,
+        0,
+        1,
+        2,
+        7,
+        2**31,
+        2**52,
+        2**61,
+        1.5,
+        1e-300,
+        1e300,
+        "",
+        "x",
+        "same",
+        "[/red]",
+        "\x1b[2J",
+        [],
+        {},
+    ),
+    *([0], [1, 1], [-1], [[1]], ["$input", 0], ["$input", 3], ["$batch", 1], ["$slice", None, None, None], ["$nan"]),
+)
+_BLOCKS = """[{"name": "layer1", "readers": [
+{"path": "layer1.0.conv1", "inputs": 4, "kept_inputs": [0, 1], "outputs": 4, "kept_outputs": [2], "macs_before": 9,
+"macs_after": 2, "sources": [{"path": "conv0", "channels": 2, "kept": 1}, {"path": "x", "channels": 2, "kept": 1}],
+"groups": 1},
+{"path": "layer1.0.conv2", "inputs": 4, "kept_inputs": [0], "outputs": 4, "kept_outputs": [0, 3], "macs_before": 9,
+"macs_after": 2, "sources": [{"path": "layer1.0.conv1", "channels": 4, "kept": 1}], "groups": 1}],
+"sums": [{"name": "add", "after": "layer1.0.conv2", "channels": 4, "kept": 2,
+"branches": [{"path": "layer1.0.conv2", "is_removed": false}, {"path": "conv0", "is_removed": true}]}]}]"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +162,49 @@ def change_failures(count: int, seed: int) -> list[Failure]:
     return failures
 
 
+def sealed_failures(count: int, seed: int) -> list[Failure]:
+    """Random changes of single values of config.json, sealed again: taken or refused, but never a crash, in a `scene`.
+
+    Args:
+        count: How many.
+        seed: Of the changes.
+
+    Returns:
+        What went wrong.
+    """
+    generator, config = random.Random(seed), json.loads(Path("good", CONFIG_NAME).read_text())
+    config["blocks"] = json.loads(_BLOCKS)
+    folder = Path("student")
+    _remove(folder)
+    shutil.copytree("good", folder)
+    failures: list[Failure] = []
+    for number in range(count):
+        changed = json.loads(json.dumps(config))
+        words = change_one_value(changed, generator)
+        seal(folder, json.dumps(changed).encode())
+        for command in ("count", "export", "report", "report --html", "evaluate"):
+            found = _run(COMMANDS[command](str(folder)))
+            failures += [
+                Failure(folder=f"sealed change {number}: {words}", command=command, what=what) for what in found
+            ]
+    return failures
+
+
+def change_one_value(config: object, generator: random.Random) -> str:
+    """Replace one value somewhere in a JSON value by another one, and say which."""
+    path = ""
+    while True:
+        entries = list(config.items()) if isinstance(config, dict) else list(enumerate(config))  # type: ignore[call-overload]
+        key, value = generator.choice(entries)
+        path += f".{key}"
+        if isinstance(value, (dict, list)) and value and generator.random() < _DEEPER:
+            config = value
+            continue
+        new = generator.choice(_VALUES) if generator.random() < _STRANGE or not isinstance(value, int) else value + 1
+        config[key] = new  # type: ignore[index]
+        return f"{path} = {new!r:.40}"
+
+
 def changed_content(content: bytes, generator: random.Random) -> bytes:
     """A file with one random change: a bit, a figure, a word, a piece that is gone, doubled or cut off."""
     place = generator.randrange(len(content))
@@ -205,15 +282,18 @@ def _campaign(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--changes", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--sealed", type=int, default=300)
     given = parser.parse_args(words)
     with tempfile.TemporaryDirectory() as place, scene(Path(place)):
         failures = hostile_failures(HOSTILE)
         failures += change_failures(given.changes, given.seed)
+        failures += sealed_failures(given.sealed, given.seed)
     for failure in failures:
         print(json.dumps([failure.folder, failure.command, failure.what]))
     runs = sum("CODE" in failure.what for failure in failures)
     print(
-        f"{len(HOSTILE)} hostile folders x {len(COMMANDS) + 1} ways, {given.changes} changes of config.json: "
+        f"{len(HOSTILE)} hostile folders x {len(COMMANDS) + 1} ways, {given.changes} changes of config.json, "
+        f"{given.sealed} more that were sealed again: "
         f"code run {runs}, failures {len(failures)}"
     )
     return 1 if failures else 0
