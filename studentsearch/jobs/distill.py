@@ -44,7 +44,7 @@ from studentsearch.jobs.teachers import (
 )
 from studentsearch.jobs.training import Judged, Trained, Training, TrainingRecipe
 from studentsearch.models.registry import model_names
-from studentsearch.own_function import PREFIX, require_typed
+from studentsearch.own_function import PREFIX, import_own_function, require_typed
 from studentsearch.progress import Progress, SilentProgress
 from studentsearch.records.student import TeacherRecord
 from studentsearch.runs.files import JsonValue
@@ -161,6 +161,8 @@ def default_training_recipe(init: Init) -> TrainingRecipe:
 
 def _open(options: DistillOptions, progress: Progress) -> _Parts:
     """Data, student and teachers, and every mistake that can be seen before training."""
+    for name in options.teachers:
+        import_own_function(name, "model")  # a rule that its module teaches may be one that the student needs
     path = Path(options.student)
     if is_student_folder(path) or (path.is_dir() and str(options.student) not in model_names()):
         parts = _open_found(options, locate_student(path, options.budget), progress)

@@ -12,7 +12,7 @@ from studentsearch.jobs.options import ComputeOptions, DataOptions
 from studentsearch.own_function import require_typed
 from studentsearch.progress import Progress
 from studentsearch.runs.files import JsonValue
-from studentsearch.student.folder import is_student_folder, read_student
+from studentsearch.student.folder import is_student_folder, read_origin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,7 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
     chosen = options.data
     if chosen.name is None and is_student_folder(Path(options.model)):
         folder = Path(options.model)
-        named = read_student(folder).origin.data
+        named = read_origin(folder).data
         chosen = replace(chosen, name=require_typed(named, (), what="data", option="--data", source=folder))
     data = open_data(chosen, options.model, published_normalization(options.model, options.weights, chosen), progress)
     model = open_model(options.model, options.weights, data, chosen, progress)

@@ -32,7 +32,7 @@ from studentsearch.progress import Progress
 from studentsearch.runs.files import JsonValue
 from studentsearch.runs.state_hash import state_sha256
 from studentsearch.runs.tensors import load_metadata
-from studentsearch.student.folder import is_student_folder, read_student
+from studentsearch.student.folder import is_student_folder, read_origin, read_student
 from studentsearch.student.plain import plain_network
 
 EVALUATION_BATCH = 250
@@ -138,7 +138,7 @@ def open_model(
     data: OpenedData,
     options: DataOptions,
     progress: Progress | None = None,
-    skip: tuple[str, ...] = (),
+    skip: tuple[str, ...] = ("*",),
 ) -> OpenedModel:
     """Open a trained network: a student folder, a file of weights, embedded weights, or the published ones.
 
@@ -148,7 +148,8 @@ def open_model(
         data: The images that it must fit.
         options: Where published weights lie and whether they may be fetched.
         progress: Hears of weights that were told apart by their order; None for silence.
-        skip: Patterns of module paths that are left whole.
+        skip: Patterns of module paths that are left whole; all, where no gates are wanted, so that operations without a
+            rule are no obstacle.
 
     Returns:
         The network, written as plain layers.
@@ -180,7 +181,7 @@ def published_normalization(name: str, weights: Path | None, options: DataOption
     """The normalization that a job's weights were trained with, where it is known."""
     folder = Path(name)
     if is_student_folder(folder):
-        origin = read_student(folder).origin
+        origin = read_origin(folder)
         return Normalization(mean=origin.mean, std=origin.std)
     if weights is not None:
         return _normalization_in(weights) or library_normalization(name, weights)
