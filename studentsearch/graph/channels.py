@@ -141,6 +141,10 @@ def norm_followed(network: Network) -> frozenset[int]:
 
 
 def _absorbs(user: Node, followed: bool) -> bool:
+    """Whether a scale of the reader ends at this user, or behind it; not where channels of several scales meet."""
+    mixes = any(link.sources is not None and link.sources.shape[1] > 1 for link in user.links)
+    if user.whole or user.ties is not None or mixes:
+        return False
     if user.operation.kind in NORMS:
         return user.operation.arguments["track_running_stats"] is True
     return user.operation.name in HOMOGENEOUS and followed

@@ -20,6 +20,11 @@ TAKEN_APART = (
     "takes the images of a batch apart or puts batches together; expected the same for every image; "
     "move it out of forward"
 )
+BY_SIZES = frozenset({
+    *("torch.squeeze", "Tensor.expand", "torch.broadcast_to", "Tensor.view_as", "Tensor.reshape_as"),
+})
+"""Movements whose words hold for these sizes alone; `of_axes` writes them so that they hold for fewer channels."""
+_SYNONYMS = {"axis": "dim", "keepdims": "keepdim"}
 _TAKES_SIZES = frozenset({"torch.reshape", "torch.permute", "torch.flip", "torch.tile"})
 
 
@@ -81,6 +86,41 @@ def packed_arguments(fx_node: fx.Node, name: str) -> tuple[object, ...]:
     if name in _TAKES_SIZES and len(fx_node.args) > 1 and isinstance(fx_node.args[1], int):
         return (fx_node.args[0], tuple(fx_node.args[1:]))
     return tuple(fx_node.args)
+
+
+def with_torch_names(fx_node: fx.Node) -> None:
+    """Rename the named arguments that torch takes under numpy's names as well (`axis`, `keepdims`)."""
+    fx_node.kwargs = {_SYNONYMS.get(name, name): value for name, value in fx_node.kwargs.items()}
+
+
+def of_axes(name: str, fx_node: fx.Node) -> Operation | None:
+    """A movement by sizes as one that names no number of channels.
+
+    `squeeze()` drops every axis of size 1 but that of the batch, so a student answers a batch of one image as it
+    answers any other; of `squeeze(dim)` only what drops something is left, since an axis cut to one channel stays.
+
+    Args:
+        name: One of `BY_SIZES`.
+        fx_node: Its recorded call.
+
+    Returns:
+        The movement of the first tensor, None where it changes nothing.
+    """
+    before, after = first_read(fx_node).meta["value"].shape, fx_node.meta["value"].shape
+    match name:
+        case "torch.squeeze":
+            given = fx_node.kwargs.get("dim", fx_node.args[1] if len(fx_node.args) > 1 else tuple(range(len(before))))
+            dims = given if isinstance(given, (tuple, list)) else (given,)
+            axes = sorted(dim % len(before) for dim in dims if isinstance(dim, int) and before[dim] == 1)
+            return call("torch.squeeze", (INPUT, 0), axes[0] if len(axes) == 1 else tuple(axes)) if axes else None
+        case "Tensor.view_as" | "Tensor.reshape_as":
+            return call("torch.reshape", (INPUT, 0), encode(tuple(after), numbering([]), BATCH))
+        case _ if before == after:
+            return None
+        case _:
+            is_alike = len(before) == len(after)
+            sizes = tuple(-1 if is_alike and before[axis] == size else size for axis, size in enumerate(after))
+            return call("Tensor.expand", (INPUT, 0), encode(sizes, numbering([]), BATCH))
 
 
 def named_operation(operation: Operation, fx_node: fx.Node) -> Operation:

@@ -131,13 +131,23 @@ def picked_channels(base: Node, entries: Tensor) -> Indices | None:
         return None
     if [size for position, size in enumerate(entries.shape[1:]) if position != axis] != others:
         return None
-    stride = math.prod(base.shape[axis + 1 :])
-    rows = entries[0].movedim(axis, 0).flatten(1)
-    first = rows[:, 0]
-    channels = torch.where(first >= 0, first // stride, -1)
-    whole = numbers(base.shape)[0].movedim(axis, 0).flatten(1)
+    rows = _rows(entries[0], axis)
+    channels = _channels_of(rows[:, 0], base)
+    # Sizes may coincide (C = H = W), so every entry must stand where it stands in the channel that it is said to be of.
+    whole = _rows(numbers(base.shape)[0], axis)
     expected = torch.where(channels[:, None] >= 0, whole[channels.clamp(min=0)], -1)
     return channels.numpy() if torch.equal(rows, expected) else None
+
+
+def _rows(entries: Tensor, axis: int) -> Tensor:
+    """The entries with one row for every index of an axis: `[size of the axis, all others]`."""
+    return entries.movedim(axis, 0).reshape(entries.shape[axis], -1)
+
+
+def _channels_of(entries: Tensor, base: Node) -> Tensor:
+    """The channel of a node that each entry belongs to, -1 for a zero."""
+    stride = math.prod(base.shape[base.axis + 1 :])
+    return torch.where(entries >= 0, entries // stride % base.num_channels, -1)
 
 
 def passage(operation: Operation, source: Node, entries: Tensor) -> Passage:
@@ -151,8 +161,7 @@ def passage(operation: Operation, source: Node, entries: Tensor) -> Passage:
     Returns:
         The passage; whole where what is left of the channels could not be moved by the same words.
     """
-    stride = math.prod(source.shape[source.axis + 1 :])
-    labels = torch.where(entries >= 0, entries // stride % source.num_channels, -1)[0]
+    labels = _channels_of(entries, source)[0]
     axis, sources = _finest_axis(labels.numpy(), entries[0].numpy())
     if sources is not None:
         link = taking(sources, source.num_channels)

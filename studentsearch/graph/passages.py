@@ -61,17 +61,21 @@ class Passage:
 Rule = Callable[[Step], Passage]
 
 
-def whole(step: Step, reason: str = "mixes its channels") -> Passage:
+def whole(step: Step, reason: str = "mixes its channels", *, axis: int | None = None) -> Passage:
     """Everything is needed as soon as anything is.
 
     Args:
         step: The operation.
         reason: Why, in words that follow the layer's name.
+        axis: The axis of channels of the output; the last where channels of the first input lie on the last, else the
+            first, where it is not given.
 
     Returns:
         The passage.
     """
-    axis = len(step.shape) - 1 if step.sources and step.sources[0].axis == len(step.sources[0].shape) - 1 else 0
+    if axis is None:
+        is_last = bool(step.sources) and step.sources[0].axis == len(step.sources[0].shape) - 1
+        axis = len(step.shape) - 1 if is_last else 0
     num_channels = step.shape[axis] if step.shape else 1
     return Passage(
         axis=axis,
@@ -88,26 +92,37 @@ def elementwise(step: Step) -> Passage:
         step: The operation.
 
     Returns:
-        The passage; whole where the inputs' channels lie along different axes.
+        The passage; whole where the inputs' channels lie along different axes, or where the positions of one lie along
+        the channels of another.
     """
-    axes = {
-        source.axis + len(step.shape) - len(source.shape)
-        for source in step.sources
-        if source.operation.kind != "Parameter" and source.num_channels > 1
-    }
-    if len(axes) > 1:
+    axis = _common_axis(step)
+    if axis is None:
         return whole(step, "joins channels of different axes")
-    axis = axes.pop() if axes else min(step.sources[0].axis, len(step.shape) - 1)
     num_channels = step.shape[axis]
-    links: list[Link] = []
-    for source in step.sources:
-        if source.num_channels == num_channels:
-            links.append(same(num_channels))
-        elif source.num_channels == 1:
-            links.append(taking(np.zeros(num_channels, dtype=np.int64), 1))
-        else:
-            return whole(step, "joins channels of different axes")
-    return Passage(axis=axis, links=tuple(links))
+    repeated = taking(np.zeros(num_channels, dtype=np.int64), 1)
+    links = tuple(same(num_channels) if s.num_channels == num_channels else repeated for s in step.sources)
+    return Passage(axis=axis, links=links)
+
+
+def _common_axis(step: Step) -> int | None:
+    """The axis of the output along which every input has its channels, or nothing that is not repeated."""
+    rank = len(step.shape)
+    computed = [source for source in step.sources if source.operation.kind != "Parameter"]
+    several = [source for source in computed if source.num_channels > 1]
+    candidates = dict.fromkeys(aligned(source, rank) for source in several or computed or step.sources)
+    return next((axis for axis in candidates if all(_fits(source, axis, rank) for source in step.sources)), None)
+
+
+def aligned(source: Node, rank: int) -> int:
+    """The axis of a node's channels in a tensor of `rank` axes that it is broadcast to."""
+    return source.axis + rank - len(source.shape)
+
+
+def _fits(source: Node, axis: int, rank: int) -> bool:
+    if aligned(source, rank) == axis:
+        return True
+    position = axis - rank + len(source.shape)
+    return source.num_channels == 1 and (position < 0 or source.shape[position] == 1)
 
 
 def positional(step: Step) -> Passage:
@@ -117,12 +132,34 @@ def positional(step: Step) -> Passage:
         step: The operation.
 
     Returns:
-        The passage; whole where channels are not the first axis.
+        The passage; whole where channels lie along an axis whose entries are mixed.
     """
     (source, *_) = step.sources
-    if source.axis != 0 or len(source.shape) != len(step.shape) or source.num_channels != step.shape[0]:
+    if source.axis in _mixed_axes(step) or len(source.shape) != len(step.shape):
         return whole(step)
-    return Passage(axis=0, links=(same(source.num_channels),) * len(step.sources))
+    return Passage(axis=source.axis, links=(same(source.num_channels),) * len(step.sources))
+
+
+def num_spatial_axes(kind: str) -> int | None:
+    """How many axes at the end a layer of this kind works along (`MaxPool2d`: 2), None where its name tells none."""
+    digit = kind[-2:-1]
+    return int(digit) if digit.isdigit() and kind.endswith("d") else None
+
+
+def _mixed_axes(step: Step) -> range | tuple[int, ...]:
+    """The axes of the input along which an operation on positions mixes entries."""
+    # A layer given a tensor of one axis less than it expects takes the batch for channels (MaxPool1d of [B, features]),
+    # so that all axes are positions.
+    rank = len(step.shape)
+    spatial = num_spatial_axes(step.operation.kind)
+    if spatial is not None:
+        return range(rank - spatial, rank)
+    if not step.operation.name.endswith(".pad"):
+        return range(1, rank)
+    amounts = step.argument("pad", 1)
+    assert isinstance(amounts, tuple)
+    pairs = enumerate(zip(amounts[::2], amounts[1::2], strict=True))
+    return tuple(rank - 1 - place for place, pair in pairs if any(pair))
 
 
 def mixing_along(name: str, position: int, default: Argument = -1) -> Rule:

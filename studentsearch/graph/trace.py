@@ -14,17 +14,21 @@ from studentsearch.errors import UnsupportedGraphError
 from studentsearch.graph.arguments import INPUT, encode, function_name
 from studentsearch.graph.describe import WEIGHTED_CALLS, describe_module, describe_pooling
 from studentsearch.graph.functional import (
+    BY_SIZES,
     EXTREMES,
+    MIXED,
     TAKEN_APART,
     first_read,
     layer_of_call,
     named_operation,
     numbering,
+    of_axes,
     packed_arguments,
     pads_channels,
     pieces_of,
     place_of,
     shape_of,
+    with_torch_names,
 )
 from studentsearch.graph.links import all_of, same
 from studentsearch.graph.movement import (
@@ -36,7 +40,7 @@ from studentsearch.graph.movement import (
 )
 from studentsearch.graph.network import Network, Node, Operation, call
 from studentsearch.graph.owners import Owners, tensors_of_layer
-from studentsearch.graph.passages import Passage, Step, whole
+from studentsearch.graph.passages import Passage, Step, aligned, whole
 from studentsearch.graph.record import BATCH, Recording, record
 from studentsearch.graph.rules import rule_of
 from studentsearch.graph.weighted import READERS
@@ -144,7 +148,7 @@ class _Conversion:
     def _output(self, fx_node: fx.Node) -> Node:
         given: list[fx.Node] = []
         structure = encode(fx_node.args[0], numbering(given), BATCH)
-        sources = tuple(self._node(self._values[item]) for item in given)
+        sources = tuple(self._node(item) for item in given)
         operation = Operation(kind="Output", arguments={} if structure == (INPUT, 0) else {"structure": structure})
         first = sources[0]
         # Every channel of every output is needed, whatever the first one's number of channels.
@@ -190,8 +194,12 @@ class _Conversion:
                     "weights of attention); expected the first one only; compute what is needed from that"
                 )
             return pieces[index]
+        with_torch_names(fx_node)
         if name in _PASSED_ON:
             return self._values[first_read(fx_node)]
+        if name in BY_SIZES and not isinstance(self._values[first_read(fx_node)], str):
+            movement, value = of_axes(name, fx_node), self._values[first_read(fx_node)]
+            return value if movement is None else self._move(movement, value)
         if name in WEIGHTED_CALLS:
             return self._weighted(fx_node, name)
         is_extreme = name in EXTREMES and isinstance(fx_node.meta["value"], tuple)
@@ -281,14 +289,17 @@ class _Conversion:
             return Moved(base=value, entries=entries, operation=operation, parent=None)
         return Moved(base=value.base, entries=run(operation, value.entries), operation=operation, parent=value)
 
-    def _node(self, value: _Value) -> Node:
-        """The node of a value; movements are written down now."""
+    def _node(self, fx_node: fx.Node) -> Node:
+        """The node of a call's result; movements are written down now."""
+        value = self._values[fx_node]
         if isinstance(value, Node):
             return value
         if not isinstance(value, Moved):
             raise UnsupportedGraphError(
                 "a parameter where a tensor of the image was expected; expand it to [B, ...] by adding it to one"
             )
+        if fx_node.meta["value"].shape[0] != BATCH:
+            raise UnsupportedGraphError(MIXED)
         return self._writer.moved(value)
 
     def _add(
@@ -304,9 +315,9 @@ class _Conversion:
 
     def _sources(self, given: Sequence[fx.Node], shape: tuple[int, ...]) -> tuple[Node, ...]:
         values = [self._values[item] for item in given]
-        nodes = {position: self._node(value) for position, value in enumerate(values) if not isinstance(value, str)}
-        axes = [node.axis + len(shape) - len(node.shape) for node in nodes.values() if node.num_channels > 1]
-        axis = axes[0] if axes else 0
+        nodes = {place: self._node(given[place]) for place, value in enumerate(values) if not isinstance(value, str)}
+        several = [node for node in nodes.values() if node.num_channels > 1]
+        axis = next((aligned(node, len(shape)) for node in several or nodes.values()), 0)
         for position, value in enumerate(values):
             if isinstance(value, str):
                 nodes[position] = self._parameter(value, axis - len(shape))
@@ -349,8 +360,10 @@ class _Conversion:
 
 def _same_for_all(fx_node: fx.Node, value: _Value) -> _Value:
     """The value, if a movement did the same to every image."""
-    if isinstance(value, Moved) and fx_node.meta["value"].numel() != BATCH * value.entries.numel():
-        raise UnsupportedGraphError(TAKEN_APART)
+    if isinstance(value, Moved):
+        sizes = tuple(size if size % BATCH or not size else size // BATCH for size in fx_node.meta["value"].shape)
+        if sizes != tuple(value.entries.shape):
+            raise UnsupportedGraphError(TAKEN_APART)
     return value
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
 from studentsearch.graph.links import Indices, all_of, same, taking
 from studentsearch.graph.network import Node, Operation
-from studentsearch.graph.passages import Passage, Step, whole
+from studentsearch.graph.passages import Passage, Step, num_spatial_axes, whole
 
 CONVOLUTIONS = frozenset(f"Conv{n}d" for n in (1, 2, 3))
 TRANSPOSED = frozenset(f"ConvTranspose{n}d" for n in (1, 2, 3))
@@ -96,10 +97,13 @@ def batch_norm(step: Step) -> Passage:
         step: The operation.
 
     Returns:
-        The passage; whole where channels are not the first axis.
+        The passage; whole where channels are not the first axis, or where the batch is taken for channels
+        (`InstanceNorm1d` of `[B, features]`).
     """
     (source,) = step.sources
-    return Passage(axis=0, links=(same(source.num_channels),)) if source.axis == 0 else whole(step)
+    is_instance = step.operation.kind.startswith("InstanceNorm")
+    takes_batch = is_instance and len(source.shape) == num_spatial_axes(step.operation.kind)
+    return whole(step) if source.axis != 0 or takes_batch else Passage(axis=0, links=(same(source.num_channels),))
 
 
 def group_norm(step: Step) -> Passage:
@@ -156,10 +160,8 @@ def attention(step: Step) -> Passage:
         The passage.
     """
     tokens, features = step.shape
-    passage = whole(step, "attends over all features")
-    return Passage(
-        axis=1, links=passage.links, ties=passage.ties, whole=passage.whole, work=4 * tokens * features + 2 * tokens**2
-    )
+    passage = whole(step, "attends over all features", axis=1)
+    return replace(passage, work=4 * tokens * features + 2 * tokens**2)
 
 
 def matrix_product(step: Step) -> Passage:

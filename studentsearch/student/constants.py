@@ -13,9 +13,9 @@ from studentsearch.graph.describe import layer_class
 from studentsearch.graph.links import Indices
 from studentsearch.graph.movement import MOVEMENTS, numbers, run
 from studentsearch.graph.network import Argument, Network, Node
-from studentsearch.graph.passages import elementwise, reduction
+from studentsearch.graph.passages import elementwise, num_spatial_axes, reduction
 from studentsearch.graph.rules import COMPARISONS, DROPOUTS, ELEMENTWISE, POOLS, rule_of
-from studentsearch.graph.weighted import CONVOLUTIONS, NORMS, TRANSPOSED
+from studentsearch.graph.weighted import CONVOLUTIONS, NORMS, TRANSPOSED, einsum, matrix_product
 from studentsearch.student.shrink import shrunk_operation, shrunk_state
 
 _WIDER_THAN_PICTURES = 2**20
@@ -43,7 +43,8 @@ def folded_value(
         whatever treats the border of a picture unlike its middle.
     """
     name = node.operation.name
-    if name in COMPARISONS:
+    # A whole node's channels need not be those of its input, however many both have.
+    if node.whole or name in COMPARISONS:
         return None
     first = next(value for value in values if value is not None)
     if node.operation.kind in {"Concat", "Select"} or name in MOVEMENTS or node.operation.kind == "Flatten":
@@ -52,7 +53,7 @@ def folded_value(
         return first if len(first) == len(kept) else None
     if node.operation.kind in NORMS or node.operation.kind == "PReLU":
         return _computed(node, kept, takes, (first.view(1, -1, *([1] * (len(node.shape) - 1))),), state)
-    if not node.whole and (node.operation.kind in ELEMENTWISE or rule_of(node.operation) is elementwise):
+    if node.operation.kind in ELEMENTWISE or rule_of(node.operation) is elementwise:
         if any(value is None or len(value) not in {1, len(kept)} for value in values):
             return None
         given = [value for value in values if value is not None]
@@ -162,40 +163,48 @@ def positions(node: Node) -> tuple[int, ...]:
 def _of_the_size(network: Network, node: Node, computed: frozenset[int]) -> Node:
     """The input that a node has its size from: of several one that is not repeated, best one that is computed."""
     inputs = [network.nodes[index] for index in node.inputs]
-    same_size = [item for item in inputs if positions(item) == positions(node) and item.operation.kind != "Parameter"]
+    same_size = [item for item in inputs if _has_positions(node, item) and item.operation.kind != "Parameter"]
     choices = same_size or inputs
     return next((item for item in choices if item.index in computed), choices[0])
 
 
 def _windows(network: Network, node: Node) -> list[Argument] | None:
     """The windows of one node, None where its positions do not follow from those of an input by windows."""
-    arguments, name = node.operation.arguments, node.operation.name
-    if node.operation.kind == "Constant":
+    arguments, kind, name = node.operation.arguments, node.operation.kind, node.operation.name
+    if kind == "Constant":
         given = arguments["windows"]
         return list(given) if isinstance(given, tuple) and not arguments["sizes"] else None
-    if node.operation.kind.startswith("Adaptive"):
-        given = arguments["output_size"]
-        asked = given if isinstance(given, tuple) else (given,) * len(positions(node))
-        return [_window_to(tuple(size if isinstance(size, int) else None for size in asked))]
-    if node.operation.kind in CONVOLUTIONS | TRANSPOSED | POOLS and arguments.get("padding") != "same":
-        return [_window(node)]
-    before = [positions(network.nodes[index]) for index in node.inputs]
-    if name in MOVEMENTS and not _keeps_order(node, network.nodes[node.inputs[0]]):
-        return None
-    if positions(node) in before:
+    inputs = [network.nodes[index] for index in node.inputs]
+    if kind in CONVOLUTIONS | TRANSPOSED | POOLS and arguments.get("padding") != "same":
+        has_channels_first = node.axis == inputs[0].axis == 0 and len(node.shape) == (num_spatial_axes(kind) or 0) + 1
+        return [_window(node)] if has_channels_first else None
+    if name in MOVEMENTS:
+        return [] if positions(inputs[0]) == positions(node) and _keeps_order(node, inputs[0]) else None
+    if rule_of(node.operation) not in {matrix_product, einsum} and any(_has_positions(node, item) for item in inputs):
         return []
-    if rule_of(node.operation) is reduction and len(before[0]) == len(positions(node)):
-        after = zip(before[0], positions(node), strict=True)
-        return [_window_to(tuple(None if new == old else new for old, new in after))]
-    if "Pad" in node.operation.kind or name.endswith(".pad"):
-        cut_off = [old - new for old, new in zip(before[0], positions(node), strict=True)]
+    before, after = positions(inputs[0]), positions(node)
+    if inputs[0].axis != node.axis or len(before) != len(after):
+        return None
+    if rule_of(node.operation) is reduction:
+        return [_window_to(tuple(None if new == old else new for old, new in zip(before, after, strict=True)))]
+    if "Pad" in kind or name.endswith(".pad"):
+        cut_off = [old - new for old, new in zip(before, after, strict=True)]
         ones = (1,) * len(cut_off)
         return [(*ones, *ones, *cut_off, *ones, 2)]
     return None
 
 
+def _has_positions(node: Node, source: Node) -> bool:
+    """Whether a node has the positions of one of its inputs: the sizes of other axes may be the same by chance."""
+    return source.axis == node.axis and positions(source) == positions(node)
+
+
 def _window(node: Node) -> Argument:
     arguments, axes = node.operation.arguments, len(positions(node))
+    if node.operation.kind.startswith("Adaptive"):
+        given = arguments["output_size"]
+        asked = given if isinstance(given, tuple) else (given,) * axes
+        return _window_to(tuple(size if isinstance(size, int) else None for size in asked))
     padding = arguments.get("padding", 0)
     kernels, strides, paddings, dilations = (
         _per_axis(value, axes)

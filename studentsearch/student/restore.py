@@ -47,7 +47,7 @@ def restore_norms(
                 restored[name] *= factor
     carried = _carried_scales(network)
     for node in network.nodes:
-        if node.operation.kind in NORMS and f"{node.path}.running_var" in restored:
+        if _is_norm_of_channels(node) and f"{node.path}.running_var" in restored:
             producers = carried[node.inputs[0]]
             factors = torch.tensor([factor_of.get(int(index), 1.0) for index in producers], dtype=torch.float64)
             _scale_statistics(restored, node.path, factors, _epsilon(node.operation.arguments["eps"]))
@@ -83,7 +83,7 @@ def _smallest_factors(network: Network, folded: Mapping[str, Tensor]) -> dict[in
     carried = _carried_scales(network)
     smallest: dict[int, float] = {}
     for node in network.nodes:
-        if node.operation.kind in NORMS and f"{node.path}.running_var" in folded:
+        if _is_norm_of_channels(node) and f"{node.path}.running_var" in folded:
             epsilon = _epsilon(node.operation.arguments["eps"])
             limits = (epsilon / (folded[f"{node.path}.running_var"].double() + epsilon)).sqrt()
             for producer, limit in zip(carried[node.inputs[0]].tolist(), limits.tolist(), strict=True):
@@ -105,6 +105,11 @@ def _carried_scales(network: Network) -> list[Indices]:
         else:
             carried.append(np.zeros(node.num_channels, dtype=np.int64))
     return carried
+
+
+def _is_norm_of_channels(node: Node) -> bool:
+    """Whether a node is a BatchNorm whose statistics are those of channels, not of rows that are as many."""
+    return node.operation.kind in NORMS and not node.whole
 
 
 def _scale_statistics(state: dict[str, Tensor], path: str, factors: Tensor, epsilon: float) -> None:

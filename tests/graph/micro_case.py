@@ -15,6 +15,7 @@ from studentsearch.graph.macs import count_macs
 from studentsearch.student.build import build_with_weights
 from studentsearch.student.plain import plain_network
 from studentsearch.student.slice import Cut, cut
+from studentsearch.student.source import model_source
 
 EXACT = 1e-10  # float64, relative to the largest entry; only the order of summation differs
 
@@ -79,6 +80,15 @@ class Case:
 
 def exported(student: Cut) -> nn.Module:
     return build_with_weights(student.spec, student.tensors)
+
+
+def written(student: Cut) -> nn.Module:
+    """The module that the generated model.py builds."""
+    space: dict[str, object] = {"__file__": "model.py", "__name__": "model"}
+    exec(compile(model_source(student.spec, title="A student."), "model.py", "exec"), space)
+    module = space["build"](None)
+    module.to(torch.float64).load_state_dict(student.tensors)
+    return module
 
 
 def answers(module: nn.Module, images: list[Tensor]) -> list[Tensor]:

@@ -58,13 +58,18 @@ NETS: dict[str, MicroNet] = {}
 
 
 def net(
-    *, shapes: Shapes = PICTURE, larger: Shapes | None = LARGER, gap: float = 0.0, **layers: nn.Module | Tensor
+    *,
+    shapes: Shapes = PICTURE,
+    larger: Shapes | None = LARGER,
+    gap: float = 0.0,
+    into: dict[str, MicroNet] = NETS,
+    **layers: nn.Module | Tensor,
 ) -> Callable[[Callable[..., object]], Callable[..., object]]:
-    """Register a function as the forward pass of a net with these layers."""
+    """Register a function as the forward pass of a net with these layers, in `into`."""
 
     def register(function: Callable[..., object]) -> Callable[..., object]:
         module = randomised(Forward(function, layers))
-        NETS[function.__name__] = MicroNet(module=module, shapes=shapes, larger=larger, gap=gap)
+        into[function.__name__] = MicroNet(module=module, shapes=shapes, larger=larger, gap=gap)
         return function
 
     return register
@@ -76,6 +81,7 @@ def between(
     to: int | None = None,
     larger: Shapes | None = LARGER,
     gap: float = 0.0,
+    into: dict[str, MicroNet] = NETS,
     **layers: nn.Module | Tensor,
 ) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
     """Register a function of maps as what stands between two convolutions: 3 -> 5 -> channels, to -> 4 -> logits."""
@@ -87,7 +93,7 @@ def between(
             return m.head(F.relu(m.after(x)).mean((2, 3)))
 
         ends = {"stem": conv(3, 5), "before": conv(5, channels), "after": conv(to or channels, 4), "head": linear(4, 3)}
-        net(larger=larger, gap=gap, **ends, **layers)(forward)
+        net(larger=larger, gap=gap, into=into, **ends, **layers)(forward)
         return function
 
     return register

@@ -9,15 +9,13 @@ from functools import cache
 
 import pytest
 import torch
-from micro_case import EXACT, Case, answers, assert_near, exported, pictures, tensors_of
+from micro_case import EXACT, Case, answers, assert_near, exported, pictures, tensors_of, written
 from rule_nets import NETS
-from torch import Tensor, nn
+from torch import Tensor
 
 from studentsearch.graph.rules import RULES, rule_of
 from studentsearch.student.build import build_with_weights
 from studentsearch.student.counts import is_counted_by_thop, thop_macs, torch_flops
-from studentsearch.student.slice import Cut
-from studentsearch.student.source import model_source
 from studentsearch.student.spec import spec_from_json, spec_to_json
 
 
@@ -89,15 +87,6 @@ def test_the_written_forms_are_the_student(case: Case) -> None:
     assert spec == student.spec
     assert_near(answers(build_with_weights(spec, student.tensors), case.images), expected, 0.0)
     assert_near(answers(written(student), case.images), expected, 0.0)
-
-
-def written(student: Cut) -> nn.Module:
-    """The module that the generated model.py builds."""
-    space: dict[str, object] = {"__file__": "model.py", "__name__": "model"}
-    exec(compile(model_source(student.spec, title="A student."), "model.py", "exec"), space)
-    module = space["build"](None)
-    module.to(torch.float64).load_state_dict(student.tensors)
-    return module
 
 
 def test_a_training_step_moves_every_weight_that_learns(case: Case) -> None:
