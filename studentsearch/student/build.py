@@ -152,9 +152,11 @@ def _place(root: nn.Module, path: str, layer: nn.Module) -> None:
 
 
 def _place_parameter(root: nn.Module, step: Step) -> None:
-    shape = step.operation.integers("shape")
+    shape, dtype = step.operation.integers("shape"), getattr(torch, str(step.operation.arguments.get("dtype", "float")))
     parent, name = _container(root, step.path), step.path.rpartition(".")[2]
+    if {**parent._parameters, **parent._buffers}.get(name) is not None:  # a layer's own, which an operation reads too
+        return
     if step.operation.arguments["is_trainable"]:
-        parent.register_parameter(name, nn.Parameter(torch.zeros(shape)))
+        parent.register_parameter(name, nn.Parameter(torch.zeros(shape, dtype=dtype)))
     else:
-        parent.register_buffer(name, torch.zeros(shape))
+        parent.register_buffer(name, torch.zeros(shape, dtype=dtype))
