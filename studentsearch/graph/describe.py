@@ -205,6 +205,20 @@ WEIGHTED_CALLS: Mapping[str, WeightedCall] = {
     f"{_FUNCTIONAL}group_norm": WeightedCall(
         kind="GroupNorm", parameters=("input", "num_groups", "weight", "bias", "eps")
     ),
+    "torch.batch_norm": WeightedCall(
+        kind="BatchNorm",
+        parameters=("input", "weight", "bias", "running_mean", "running_var", "training", "momentum", "eps"),
+        weights=("running_mean", "running_var", "weight", "bias"),
+    ),
+    "torch.instance_norm": WeightedCall(
+        kind="InstanceNorm",
+        parameters=("input", "weight", "bias", "running_mean", "running_var", "use_input_stats", "momentum", "eps"),
+        weights=("running_mean", "running_var", "weight", "bias"),
+    ),
+    "torch.group_norm": WeightedCall(kind="GroupNorm", parameters=("input", "num_groups", "weight", "bias", "eps")),
+    "torch.rms_norm": WeightedCall(
+        kind="RMSNorm", parameters=("input", "normalized_shape", "weight", "eps"), weights=("weight",)
+    ),
     f"{_FUNCTIONAL}prelu": WeightedCall(kind="PReLU", parameters=("input", "weight"), weights=("weight",)),
     "torch.prelu": WeightedCall(kind="PReLU", parameters=("input", "weight"), weights=("weight",)),
     "torch.layer_norm": WeightedCall(
