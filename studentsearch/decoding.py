@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 import msgspec
 
@@ -31,26 +31,76 @@ def read_regular_file(path: Path, *, max_bytes: int, cure: str) -> bytes:
     Raises:
         InputFileError: Missing, not a regular file, unreadable, or larger than the bound.
     """
+    with open_regular_file(path, max_bytes=max_bytes, cure=cure) as file:
+        return _read(file, path, num_bytes=max_bytes, cure=cure)
+
+
+def read_part(path: Path, *, offset: int, num_bytes: int, cure: str) -> bytes:
+    """Some bytes of a regular file of any size, see `read_regular_file`.
+
+    Args:
+        path: The file.
+        offset: Where they begin.
+        num_bytes: How many are read at most.
+        cure: What the user can do about a file that cannot be read, for the message.
+
+    Returns:
+        The bytes; fewer where the file ends before.
+
+    Raises:
+        InputFileError: Missing, not a regular file, or unreadable.
+    """
+    with open_regular_file(path, cure=cure) as file:
+        return _read(file, path, offset=offset, num_bytes=num_bytes, cure=cure)
+
+
+def _read(file: BinaryIO, path: Path, *, offset: int = 0, num_bytes: int, cure: str) -> bytes:
+    try:
+        file.seek(offset)
+        return file.read(num_bytes)
+    except OSError as error:
+        raise InputFileError(f"cannot read {path}: {error.strerror or error}; {cure}") from error
+
+
+def open_regular_file(path: Path, *, max_bytes: int | None = None, cure: str) -> BinaryIO:
+    """A regular file, open for reading; links are followed, pipes and devices are never opened.
+
+    Args:
+        path: The file.
+        max_bytes: The largest file that is opened; None opens any.
+        cure: What the user can do about a file that cannot be read, for the message.
+
+    Returns:
+        The file at its beginning, to be closed.
+
+    Raises:
+        InputFileError: Missing, not a regular file, unreadable, or larger than the bound.
+    """
     try:
         # Opening a pipe waits for its writer unless O_NONBLOCK is set; Windows has neither the flag nor such files.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        try:
-            return _read_regular(descriptor, path, max_bytes, cure)
-        finally:
-            os.close(descriptor)
     except (OSError, ValueError) as error:  # ValueError: a path with a null character
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise InputFileError(f"cannot read {path}: {reason}; {cure}") from error
-
-
-def _read_regular(descriptor: int, path: Path, max_bytes: int, cure: str) -> bytes:
     facts = os.fstat(descriptor)
-    if not stat.S_ISREG(facts.st_mode):
-        raise InputFileError(f"{path} is not a regular file; expected one; {cure}")
-    if facts.st_size > max_bytes:
+    is_regular = stat.S_ISREG(facts.st_mode)
+    if is_regular and (max_bytes is None or facts.st_size <= max_bytes):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    if is_regular:
         raise InputFileError(f"{path} has {facts.st_size:,} bytes; expected at most {max_bytes:,}; {cure}")
-    with os.fdopen(descriptor, "rb", closefd=False) as file:
-        return file.read(max_bytes)
+    raise InputFileError(f"{path} is not a regular file; expected one; {cure}")
+
+
+def require_regular_file(path: Path, *, max_bytes: int, cure: str) -> None:
+    """Refuse what `open_regular_file` would refuse, for a library that opens the file itself.
+
+    Args:
+        path: The file.
+        max_bytes: The largest file that is accepted.
+        cure: What the user can do about a file that cannot be read, for the message.
+    """
+    open_regular_file(path, max_bytes=max_bytes, cure=cure).close()
 
 
 def decode_json(

@@ -7,6 +7,10 @@ class StudentSearchError(Exception):
     exit_code = 1
 
 
+class ProofError(StudentSearchError):
+    """A proof that guards an artifact failed: our bug, and the artifact is not written."""
+
+
 class UsageError(StudentSearchError):
     """An option or argument that cannot mean anything here."""
 

@@ -3,7 +3,7 @@
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,6 +35,32 @@ def call_own_function(name: str, what: str, offered: Mapping[str, int]) -> objec
             return function(**{key: offered[key] for key in _accepted(function, tuple(offered))})
         except Exception as error:
             raise UsageError(f'{what} "{name}" failed: {type(error).__name__}: {_one_line(error)}; mend it') from error
+
+
+def require_typed(name: str, typed: Collection[str], *, what: str, option: str, source: Path) -> str:
+    """A name that a file holds, if it is none of a function or the user gave that function as well.
+
+    What a file names is never imported: only the user says which code runs.
+
+    Args:
+        name: A name as the file has it.
+        typed: Names that the user gave.
+        what: What it names, for the message: "teacher", "data".
+        option: Where the user gives it, for the message.
+        source: The file or folder.
+
+    Returns:
+        The name.
+
+    Raises:
+        UsageError: It is `python:module:function`, and the user did not give it.
+    """
+    if name.startswith(PREFIX) and name not in typed:
+        raise UsageError(
+            f"{source} names the {what} {name}, a function that is never run because a file names it; "
+            f"if you trust it, give {option} {name} yourself"
+        )
+    return name
 
 
 def _import_function(label: str, module_name: str, function_name: str) -> Callable[..., object]:

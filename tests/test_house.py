@@ -21,6 +21,7 @@ FLOORS = {
     "data": 1,
     "engine": 1,
     "runs": 1,
+    "records": 1,
     "errors": 0,
     "units": 0,
     "download": 0,
@@ -29,6 +30,7 @@ FLOORS = {
     "own_function": 0,
     "divergence": 0,
     "decoding": 0,
+    "printable": 0,
 }
 # The package's face shows every floor.
 FREE = {"api", "__init__", "__main__"}
@@ -99,11 +101,12 @@ def test_screens_stay_upstairs(library: str, rooms: set[str]) -> None:
     assert {module for module in users if room(module) not in rooms} == set()
 
 
-def test_reports_need_no_torch() -> None:
+@pytest.mark.parametrize("name", ["report", "records"])
+def test_reports_and_records_need_no_torch(name: str) -> None:
     torch = [
         module
         for module, targets in IMPORTS.items()
-        if room(module) == "report" and "torch" in {target.split(".")[0] for target in targets}
+        if room(module) == name and "torch" in {target.split(".")[0] for target in targets}
     ]
     assert not torch
 

@@ -21,9 +21,11 @@ from studentsearch.cli.search import search
 from studentsearch.cli.study import study
 from studentsearch.cli.teach import teach
 from studentsearch.errors import DiskError, StudentSearchError
+from studentsearch.printable import printable
 
 _DEBUG = "--debug"
 _INTERRUPTED = 130
+_MAX_LINE = 2000
 _READER_GONE = 141  # 128 + SIGPIPE, as of a process that the signal ended
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 # The base of typer's usage errors, which typer itself does not export; BadParameter adds no method to it.
@@ -100,5 +102,6 @@ def _complain(error: Exception) -> int:
 
 
 def _say(line: str, exit_code: int) -> int:
-    sys.stderr.write(f"studentsearch: {' '.join(line.split())}\n")
+    words = printable(" ".join(line.split()), limit=_MAX_LINE)
+    sys.stderr.write(f"studentsearch: {words}\n")
     return exit_code

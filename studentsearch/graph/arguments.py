@@ -26,6 +26,8 @@ _DICT = "$dict"  # ("$dict", (key, value), ...)
 _ELLIPSIS = "$ellipsis"
 _DTYPE = "$dtype"
 _INFINITY = "$infinity"  # ("$infinity", sign)
+_NAN = "$nan"
+_DTYPES = {str(found).removeprefix("torch."): found for found in vars(torch).values() if isinstance(found, torch.dtype)}
 
 _SPELLED: dict[object, str] = {
     operator.add: "torch.add",
@@ -107,8 +109,9 @@ def resolve(name: str) -> Callable[..., object]:
     home, _, last = name.rpartition(".")
     if name == "operator.getitem":
         return operator.getitem
-    found: object = getattr(Tensor, last, None) if home == "Tensor" else getattr(dict(_HOMES).get(home), last, None)
-    if not callable(found):
+    homes: dict[str, object] = {"Tensor": Tensor, **dict(_HOMES)}
+    found: object = getattr(homes[home], last, None) if home in homes else None
+    if not callable(found) or isinstance(found, type):
         raise UnsupportedGraphError(
             f"{name}: torch {torch.__version__} has no such function; use the version that wrote it"
         )
@@ -137,7 +140,7 @@ def encode(value: object, place_of: Callable[[fx.Node], int], batch: int) -> Arg
         case int():
             return (BATCH, value // batch) if value and value % batch == 0 else value
         case float():
-            return (_INFINITY, int(math.copysign(1, value))) if math.isinf(value) else value
+            return encode_number(value)
         case tuple() | list():
             return tuple(encode(item, place_of, batch) for item in value)
         case Mapping() if all(isinstance(key, str) for key in value):
@@ -155,6 +158,20 @@ def encode(value: object, place_of: Callable[[fx.Node], int], batch: int) -> Arg
                 f"an argument of type {type(value).__name__}; numbers, strings and tuples can be written down; "
                 "compute it from these"
             )
+
+
+def encode_number(value: float) -> Argument:
+    """A number as a plain value that JSON has.
+
+    Args:
+        value: Any number.
+
+    Returns:
+        The number itself, or a mark for what JSON lacks.
+    """
+    if math.isnan(value):
+        return (_NAN,)
+    return (_INFINITY, int(math.copysign(1, value))) if math.isinf(value) else value
 
 
 def decode(argument: Argument, inputs: Sequence[object], batch: object) -> object:
@@ -182,11 +199,13 @@ def decode(argument: Argument, inputs: Sequence[object], batch: object) -> objec
         case ("$ellipsis",):
             return Ellipsis
         case ("$dtype", str(name)):
-            return getattr(torch, name)
+            return _DTYPES[name]
         case ("$dict", *items):
             return {str(item[0]): decode(item[1], inputs, batch) for item in items if isinstance(item, tuple)}
         case ("$infinity", int(sign)):
             return math.copysign(math.inf, sign)
+        case ("$nan",):
+            return math.nan
         case _:
             return tuple(decode(item, inputs, batch) for item in argument)
 
@@ -214,12 +233,54 @@ def write(argument: Argument, inputs: Sequence[str], batch: str) -> str:
         case ("$ellipsis",):
             return "..."
         case ("$dtype", str(name)):
-            return f"torch.{name}"
+            return str(_DTYPES[name])
         case ("$dict", *items):
             pairs = (item for item in items if isinstance(item, tuple))
             return f"{{{', '.join(f'{item[0]!r}: {write(item[1], inputs, batch)}' for item in pairs)}}}"
         case ("$infinity", int(sign)):
             return 'float("inf")' if sign > 0 else 'float("-inf")'
+        case ("$nan",):
+            return 'float("nan")'
         case _:
             entries = ", ".join(write(item, inputs, batch) for item in argument)
             return f"({entries},)" if len(argument) == 1 else f"({entries})"
+
+
+def argument_problem(argument: Argument, num_inputs: int) -> str | None:
+    """Why an argument cannot be decoded or written.
+
+    Args:
+        argument: Any plain values, as from a file.
+        num_inputs: Tensors that the call reads.
+
+    Returns:
+        What is wrong; None where `decode` and `write` take it.
+    """
+    if isinstance(argument, str):
+        return None if argument.isprintable() and not argument.startswith("$") else f"the text {argument!a:.60}"
+    if not isinstance(argument, tuple):
+        return None
+    match argument:
+        case ("$input", int(place)):
+            is_there = not isinstance(place, bool) and 0 <= place < num_inputs
+            return None if is_there else f"input {place} of {num_inputs}"
+        case ("$batch", int(times)):
+            return None if not isinstance(times, bool) and 0 < abs(times) < 2**31 else f"{times} times the batch size"
+        case ("$ellipsis",) | ("$nan",) | ("$infinity", 1 | -1):
+            return None
+        case ("$dtype", str(name)):
+            return None if name in _DTYPES else f"the dtype {name!a:.60}"
+        case ("$slice", start, stop, step):
+            return _first_problem((start, stop, step), num_inputs)
+        case ("$dict", *items):
+            is_pairs = all(isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str) for item in items)
+            return _first_problem(items, num_inputs) if is_pairs else "a dictionary of another form"
+        case (str(mark), *_) if mark.startswith("$"):
+            return f"the mark {mark!a:.60}"
+        case _:
+            return _first_problem(argument, num_inputs)
+
+
+def _first_problem(arguments: Sequence[Argument], num_inputs: int) -> str | None:
+    problems = (argument_problem(argument, num_inputs) for argument in arguments)
+    return next((problem for problem in problems if problem is not None), None)

@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from studentsearch.errors import UnsupportedGraphError
-from studentsearch.graph.arguments import Argument
+from studentsearch.graph.arguments import Argument, decode, encode_number
 from studentsearch.graph.layers import Constant, Select, StochasticDepth
 from studentsearch.graph.network import Operation
 
@@ -28,6 +28,30 @@ def layer_class(kind: str) -> type[nn.Module] | None:
     own = {layer.__name__: layer for layer in OWN_LAYERS}
     found: object = own.get(kind) or getattr(nn, kind, None)
     return found if isinstance(found, type) and issubclass(found, nn.Module) else None
+
+
+def make_layer(operation: Operation) -> nn.Module:
+    """The layer of an operation, with fresh weights.
+
+    Args:
+        operation: A kind of layer, and the arguments of its constructor.
+
+    Returns:
+        The layer.
+
+    Raises:
+        UnsupportedGraphError: No such layer.
+    """
+    layer = layer_class(operation.kind)
+    if layer is None:
+        raise UnsupportedGraphError(f"found no layer {operation.kind!a:.100}; expected one of torch.nn")
+    return layer(**{name: decode(value, (), None) for name, value in operation.arguments.items()})
+
+
+def constructor_arguments(layer: type[nn.Module]) -> frozenset[str]:
+    """The arguments that describe a layer: those of its constructor but device, dtype and writing in place."""
+    names = inspect.signature(layer.__init__).parameters
+    return frozenset(name for name in names if name not in _NOT_ARGUMENTS and not name.startswith("_"))
 
 
 def plain_class(module: nn.Module) -> type[nn.Module]:
@@ -122,7 +146,9 @@ def _constructor_argument(module: nn.Module, name: str, path: str) -> Argument:
         value = tuple(value)
     if isinstance(value, tuple):
         return tuple(item if isinstance(item, (bool, int, float, str, tuple)) else None for item in value)
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if isinstance(value, float):
+        return encode_number(value)
+    if value is None or isinstance(value, (bool, int, str)):
         return value
     raise UnsupportedGraphError(
         f"{path}: {type(module).__name__}.{name} is a {type(value).__name__}; expected a number, a string or a tuple; "
@@ -178,6 +204,20 @@ WEIGHTED_CALLS: Mapping[str, WeightedCall] = {
     ),
     f"{_FUNCTIONAL}group_norm": WeightedCall(
         kind="GroupNorm", parameters=("input", "num_groups", "weight", "bias", "eps")
+    ),
+    "torch.batch_norm": WeightedCall(
+        kind="BatchNorm",
+        parameters=("input", "weight", "bias", "running_mean", "running_var", "training", "momentum", "eps"),
+        weights=("running_mean", "running_var", "weight", "bias"),
+    ),
+    "torch.instance_norm": WeightedCall(
+        kind="InstanceNorm",
+        parameters=("input", "weight", "bias", "running_mean", "running_var", "use_input_stats", "momentum", "eps"),
+        weights=("running_mean", "running_var", "weight", "bias"),
+    ),
+    "torch.group_norm": WeightedCall(kind="GroupNorm", parameters=("input", "num_groups", "weight", "bias", "eps")),
+    "torch.rms_norm": WeightedCall(
+        kind="RMSNorm", parameters=("input", "normalized_shape", "weight", "eps"), weights=("weight",)
     ),
     f"{_FUNCTIONAL}prelu": WeightedCall(kind="PReLU", parameters=("input", "weight"), weights=("weight",)),
     "torch.prelu": WeightedCall(kind="PReLU", parameters=("input", "weight"), weights=("weight",)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import torch
 from torch import Tensor, fx
 
 from studentsearch.errors import UnsupportedGraphError
@@ -177,6 +178,23 @@ def pads_channels(operation: Operation, fx_node: fx.Node) -> bool:
     value = fx_node.kwargs.get("value", fx_node.args[3] if len(fx_node.args) > 3 else 0)
     assert isinstance(amounts, (tuple, list))
     return len(amounts) > 2 * (rank - 2) and any(amounts[2 * (rank - 2) :]) and value in (0, None)
+
+
+def with_both(kind: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a functional norm, completed where its layer has weight and bias or none.
+
+    Args:
+        kind: The layer.
+        state: Its tensors by role.
+
+    Returns:
+        The same, with a weight of ones or a bias of zeros where one is missing.
+    """
+    given = [state[role] for role in ("weight", "bias") if role in state]
+    is_alone = len(given) == 1 and kind in {"BatchNorm", "InstanceNorm", "GroupNorm", "LayerNorm"}
+    if not is_alone or (kind == "LayerNorm" and "weight" in state):  # the one that has a weight without a bias
+        return dict(state)
+    return {"weight": torch.ones_like(given[0]), "bias": torch.zeros_like(given[0]), **state}
 
 
 def layer_of_call(

@@ -22,7 +22,7 @@ class Select(nn.Module):
             axis: The axis of channels, counted with the batch.
         """
         super().__init__()
-        self.axis = axis
+        self.axis, self.picked = axis, channels
         self.has_zeros = -1 in channels
         self.is_run = channels == tuple(range(channels[0], channels[0] + len(channels))) and not self.has_zeros
         self.first = channels[0]

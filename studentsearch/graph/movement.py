@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from studentsearch.graph.arguments import BATCH, INPUT, Argument, decode, resolve
-from studentsearch.graph.describe import layer_class
+from studentsearch.graph.describe import layer_class, make_layer
 from studentsearch.graph.links import Indices, all_of, taking
 from studentsearch.graph.network import Node, Operation, call
 from studentsearch.graph.passages import Passage
@@ -103,9 +103,8 @@ def run(operation: Operation, entries: Tensor) -> Tensor:
     Returns:
         The moved numbers.
     """
-    layer = layer_class(operation.kind)
-    if layer is not None:
-        return cast(Tensor, layer(**operation.arguments)(entries))
+    if layer_class(operation.kind) is not None:
+        return cast(Tensor, make_layer(operation)(entries))
     arguments = cast(tuple[object, ...], decode(operation.arguments["arguments"], [entries], 1))
     options = operation.arguments["options"]
     assert isinstance(options, tuple)

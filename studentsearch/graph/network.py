@@ -133,7 +133,8 @@ class Network:
         """Groups of nodes that call one layer, which must agree on its channels."""
         calls: dict[str, list[int]] = {}
         for node in self.nodes:
-            if node.operation.kind in STATEFUL:
+            # A tensor outside a layer is cut to whatever each of its readers needs.
+            if node.path and node.operation.kind in STATEFUL - {"Parameter"}:
                 calls.setdefault(node.path, []).append(node.index)
         return tuple(tuple(indices) for indices in calls.values() if len(indices) > 1)
 

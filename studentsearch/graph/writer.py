@@ -17,6 +17,7 @@ from studentsearch.graph.movement import (
     run,
     with_batch_first,
 )
+from studentsearch.graph.names import step_name
 from studentsearch.graph.network import Node, Operation
 from studentsearch.graph.passages import Passage, Step
 from studentsearch.graph.rules import rule_of
@@ -135,9 +136,10 @@ class NodeWriter:
         return node
 
     def _fresh(self, name: str) -> str:
-        fresh, number = name, 1
+        base = step_name(name)
+        fresh, number = base, 1
         while fresh in self._names:
-            fresh, number = f"{name}_{number}", number + 1
+            fresh, number = f"{base}_{number}", number + 1
         self._names.add(fresh)
         return fresh
 

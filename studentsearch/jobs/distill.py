@@ -31,6 +31,7 @@ from studentsearch.jobs.students import (
     open_found_student,
     open_named_student,
     search_run_of,
+    training_record,
     write_trained,
 )
 from studentsearch.jobs.teachers import (
@@ -43,7 +44,9 @@ from studentsearch.jobs.teachers import (
 )
 from studentsearch.jobs.training import Judged, Trained, Training, TrainingRecipe
 from studentsearch.models.registry import model_names
+from studentsearch.own_function import PREFIX, require_typed
 from studentsearch.progress import Progress, SilentProgress
+from studentsearch.records.student import TeacherRecord
 from studentsearch.runs.files import JsonValue
 from studentsearch.runs.folder import RunFolder
 from studentsearch.runs.manifest import MANIFEST_NAME, read_manifest
@@ -180,22 +183,27 @@ def _open_found(options: DistillOptions, folder: Path, progress: Progress) -> _P
             f"{folder} lies in no search run, so its teacher is unknown; give --teacher, or the run folder"
         )
     if run is None:
-        named = replace(options.data, name=options.data.name or origin.data)
+        name = options.data.name or require_typed(origin.data, (), what="data", option="--data", source=folder)
+        named = replace(options.data, name=name)
         if options.data.name is None:
             data = open_search_data(named, origin, progress)
         else:
             data = open_data(named, options.teachers[0], progress=progress)
         return _Parts(data=data, student=student, teachers=_open_teachers(options, data, named, progress))
     manifest = read_manifest(run)
-    images = search_data(manifest, origin, options.data.data_root)
+    if not options.teachers:
+        require_typed(origin.teacher, (), what="teacher", option="--teacher", source=run)
+    images = search_data(run, manifest, origin, options.data)
     data = open_search_data(images, origin, progress)
-    if options.teachers or options.weights:
+    # A teacher that is a function must be typed, and then is the search's own, with the weights that it had there.
+    is_own = options.teachers == (origin.teacher,) and origin.teacher.startswith(PREFIX)
+    if options.weights or (options.teachers and not is_own):
         common_normalization(
             teacher_choices(options.teachers or (origin.teacher,), options.weights), images, data.normalization
         )
         chosen = replace(options, teachers=options.teachers or (origin.teacher,))
         return _Parts(data=data, student=student, teachers=_open_teachers(chosen, data, images, progress))
-    teacher = open_search_teacher(manifest, origin, data, images)
+    teacher = open_search_teacher(run, manifest, origin, data, images)
     return _Parts(data=data, student=student, teachers=(teacher,))
 
 
@@ -267,15 +275,13 @@ def _finish(
     """Write the student, judge everybody, store the results."""
     student, data = parts.student, parts.data
     module = student.module
-    origin, teacher_counts = _origin(parts, options), _teacher_counts(parts)
-    for name, state in (("student", trained.last_state), ("student-best", trained.best_state)):
-        write_trained(student, run.path / name, state, origin=origin, teacher_counts=teacher_counts)
 
     def accuracy(network: nn.Module) -> float:
         return judge(network.to(runtime.device), data.dataset.test, data.normalization, runtime).accuracy
 
     before = accuracy(student.stored.module) if student.stored is not None else None
     teachers = tuple(accuracy(teacher.module) for teacher in parts.teachers)
+    _write_students(options, parts, trained, before, teachers, run)
     timed = next(iter(in_order(data.dataset.test, data.normalization, TIMED_IMAGES, runtime.device))).inputs
     results: dict[str, JsonValue] = {
         "last": asdict(trained.last),
@@ -295,6 +301,39 @@ def _finish(
     return DistilledStudent(
         folder=run.path / "student", before=before, teachers=teachers, last=trained.last, best=trained.best
     )
+
+
+def _write_students(
+    options: DistillOptions,
+    parts: _Parts,
+    trained: Trained,
+    before: float | None,
+    accuracies: tuple[float, ...],
+    run: RunFolder,
+) -> None:
+    """Both student folders, each with how its weights were trained and what they reach."""
+    origin, teacher_counts = _origin(parts, options), _teacher_counts(parts)
+    teachers = [
+        TeacherRecord(name=teacher.name, sha256=teacher.sha256, accuracy_test=accuracy)
+        for teacher, accuracy in zip(parts.teachers, accuracies, strict=True)
+    ]
+    for name, state, reached in (
+        ("student", trained.last_state, trained.last),
+        ("student-best", trained.best_state, trained.best),
+    ):
+        training = training_record(
+            options.recipe,
+            reached,
+            method=options.method.name,
+            init=options.init,
+            via=options.via,
+            seed=options.compute.seed,
+            augment=str(parts.data.augmentation),
+            teachers=teachers,
+            accuracy_before=before,
+        )
+        folder = run.path / name
+        write_trained(parts.student, folder, state, origin=origin, teacher_counts=teacher_counts, training=training)
 
 
 def _origin(parts: _Parts, options: DistillOptions) -> Origin:

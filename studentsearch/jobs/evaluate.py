@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from studentsearch.engine.runtime import open_runtime
 from studentsearch.jobs.opening import judge, open_data, open_model, published_normalization
 from studentsearch.jobs.options import ComputeOptions, DataOptions
+from studentsearch.own_function import require_typed
 from studentsearch.progress import Progress
 from studentsearch.runs.files import JsonValue
 from studentsearch.student.folder import is_student_folder, read_student
@@ -68,14 +69,9 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
     runtime = open_runtime(options.compute.device, options.compute.precision, options.compute.threads)
     chosen = options.data
     if chosen.name is None and is_student_folder(Path(options.model)):
-        chosen = DataOptions(
-            name=read_student(Path(options.model)).origin.data,
-            data_root=chosen.data_root,
-            download=chosen.download,
-            image_size=chosen.image_size,
-            mean=chosen.mean,
-            std=chosen.std,
-        )
+        folder = Path(options.model)
+        named = read_student(folder).origin.data
+        chosen = replace(chosen, name=require_typed(named, (), what="data", option="--data", source=folder))
     data = open_data(chosen, options.model, published_normalization(options.model, options.weights, chosen), progress)
     model = open_model(options.model, options.weights, data, chosen, progress)
     started = time.perf_counter()

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from studentsearch import __version__
 from studentsearch.data.augment import Augmentation, parse_augmentation
 from studentsearch.data.batches import HeldOut, Normalization, hold_out, in_order, parse_normalization
 from studentsearch.data.dataset import Dataset, Images
 from studentsearch.data.sources import open_dataset
+from studentsearch.decoding import decode_json, require_regular_file
 from studentsearch.engine.evaluate import Evaluation, evaluate
 from studentsearch.engine.runtime import Runtime
 from studentsearch.errors import InputFileError, UsageError
@@ -28,9 +27,10 @@ from studentsearch.jobs.options import DataOptions
 from studentsearch.models.libraries import library_statistics
 from studentsearch.models.published import published_weights
 from studentsearch.models.registry import build_model, canonical_name
-from studentsearch.models.weights import load_weights, read_weights
+from studentsearch.models.weights import MAX_WEIGHTS_BYTES, WEIGHTS_CURE, load_weights, read_weights
 from studentsearch.progress import Progress
 from studentsearch.runs.files import JsonValue
+from studentsearch.runs.state_hash import state_sha256
 from studentsearch.runs.tensors import load_metadata
 from studentsearch.student.folder import is_student_folder, read_student
 from studentsearch.student.plain import plain_network
@@ -199,35 +199,33 @@ def normalization_metadata(normalization: Normalization) -> dict[str, str]:
     return {_NORMALIZATION_KEY: json.dumps({"mean": normalization.mean, "std": normalization.std})}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _StoredNormalization:
+    """What a header of weights may hold; `Normalization` checks the figures."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
 def _normalization_in(weights: Path) -> Normalization | None:
     """The normalization that `teach` wrote into a safetensors file's header; other files have none."""
     if weights.suffix != ".safetensors":
         return None
+    require_regular_file(weights, max_bytes=MAX_WEIGHTS_BYTES, cure=WEIGHTS_CURE)
     text = load_metadata(weights).get(_NORMALIZATION_KEY)
     if text is None:
         return None
+    cure = "give --mean and --std"
+    stored = decode_json(text, _StoredNormalization, source=f"{weights}: normalization in its header", cure=cure)
     try:
-        value = json.loads(text)
-        return Normalization(mean=tuple(value["mean"]), std=tuple(value["std"]))
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputFileError(
-            f"{weights}: its header's normalization is unreadable ({error!r}); give --mean and --std"
-        ) from error
+        return Normalization(mean=stored.mean, std=stored.std)
+    except UsageError as error:
+        raise InputFileError(f"{weights}: its header's {error}; {cure}") from error
 
 
 def judge(module: nn.Module, images: Images, normalization: Normalization, runtime: Runtime) -> Evaluation:
     """Top-1 accuracy and loss of a network on images in order."""
     return evaluate(module, in_order(images, normalization, EVALUATION_BATCH, runtime.device), runtime)
-
-
-def state_sha256(state: Mapping[str, Tensor]) -> str:
-    """A hash over names, shapes and values of a state."""
-    digest = hashlib.sha256()
-    for name in sorted(state):
-        tensor = state[name].detach().cpu().contiguous()
-        digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
-    return digest.hexdigest()
 
 
 def environment_facts(runtime: Runtime, seed: int) -> dict[str, JsonValue]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +18,9 @@ from studentsearch.graph.macs import count_macs
 from studentsearch.graph.network import Network
 from studentsearch.graph.trace import trace
 from studentsearch.jobs.building import fresh_model
+from studentsearch.jobs.training import Judged, TrainingRecipe
+from studentsearch.records.inside import path_inside
+from studentsearch.records.student import TeacherRecord, TrainingRecord
 from studentsearch.runs.files import file_sha256
 from studentsearch.runs.manifest import MANIFEST_NAME, read_manifest
 from studentsearch.student.build import build
@@ -91,7 +94,8 @@ def locate_student(source: Path, budget: str | None) -> Path:
             raise RunFolderError(
                 f"{source}: its manifest's results name a student without label or folder; search anew"
             )
-        folders[str(student["label"])] = source / str(student["folder"])
+        place = str(source / MANIFEST_NAME)
+        folders[str(student["label"])] = path_inside(source, str(student["folder"]), source=place)
     label = budget or next(reversed(folders))
     if label not in folders:
         raise UsageError(f"{source} has no student {label}; it has {', '.join(folders)}")
@@ -164,9 +168,64 @@ def open_named_student(name: str, dataset: Dataset, seed: int) -> OpenedStudent:
     return OpenedStudent(name=name, module=plain.module, network=plain.network, counts=counts)
 
 
+def training_record(
+    recipe: TrainingRecipe,
+    reached: Judged,
+    *,
+    method: str,
+    init: Init,
+    via: str | None,
+    seed: int,
+    augment: str,
+    teachers: Sequence[TeacherRecord],
+    accuracy_before: float | None,
+) -> TrainingRecord:
+    """How a student's weights were trained and what they reach, as its config.json and card say it.
+
+    Args:
+        recipe: The recipe.
+        reached: When in the training these weights were taken, and their accuracy.
+        method: The loss.
+        init: Where training started.
+        via: The temporal network, if any.
+        seed: Of everything random.
+        augment: How training images were varied.
+        teachers: Who taught.
+        accuracy_before: Test accuracy as it was cut; None for a network by name.
+
+    Returns:
+        The facts.
+    """
+    return TrainingRecord(
+        method=method,
+        init=init,
+        teachers=tuple(teachers),
+        via=via or "",
+        step=reached.step,
+        epoch=reached.epoch,
+        epochs=recipe.epochs,
+        steps=recipe.steps,
+        batch=recipe.batch,
+        rate=recipe.rate,
+        schedule=recipe.schedule,
+        weight_decay=recipe.weight_decay,
+        seed=seed,
+        augment=augment,
+        accuracy_before=accuracy_before,
+        accuracy_held_out=reached.accuracy_held_out,
+        accuracy_test=reached.accuracy_test,
+    )
+
+
 @torch.no_grad()
 def write_trained(
-    student: OpenedStudent, folder: Path, state: Mapping[str, Tensor], *, origin: Origin, teacher_counts: Counts
+    student: OpenedStudent,
+    folder: Path,
+    state: Mapping[str, Tensor],
+    *,
+    origin: Origin,
+    teacher_counts: Counts,
+    training: TrainingRecord,
 ) -> None:
     """Write a student folder with trained weights.
 
@@ -174,11 +233,16 @@ def write_trained(
         student: The student.
         folder: Where.
         state: Its weights by name.
-        origin: Whom and on what it was taught.
+        origin: Whom and on what it was taught; a found student keeps the teacher that it was cut from.
         teacher_counts: The teacher's cost.
+        training: How these weights were trained, and what they reach.
     """
-    if student.folder is not None:
-        rewrite_weights(student.folder, folder, state)
+    if student.stored is not None:
+        of_cut = student.stored.origin
+        taught = replace(
+            origin, teacher=of_cut.teacher, teacher_sha256=of_cut.teacher_sha256, architecture=of_cut.architecture
+        )
+        rewrite_weights(student.stored, folder, state, taught, training)
         return
     network = student.network
     alive = liveness(network, (), np.ones(0, dtype=np.bool_))
@@ -192,6 +256,7 @@ def write_trained(
         teacher_counts=teacher_counts,
         check=check_cut(module, whole.tensors, whole, macs=int(count_macs(network, alive)), images=probe),
         blocks=(),  # nothing was cut
+        training=training,
     )
     write_student(folder, whole, record)
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from studentsearch.data.batches import Normalization
 from studentsearch.data.dataset import Images
+from studentsearch.decoding import Facts, decode_json
 from studentsearch.engine.runtime import Runtime
 from studentsearch.errors import RunFolderError, UsageError
 from studentsearch.jobs.opening import OpenedData, OpenedModel, judge, open_data, open_model, published_normalization
 from studentsearch.jobs.options import DataOptions
+from studentsearch.own_function import require_typed
 from studentsearch.progress import Progress
-from studentsearch.runs.manifest import Manifest
+from studentsearch.runs.files import JsonValue
+from studentsearch.runs.manifest import MANIFEST_NAME, Manifest
 from studentsearch.student.folder import Origin
 
 _CHANCE_FACTOR = 2.0
@@ -45,33 +50,56 @@ def teacher_choices(names: Sequence[str], weights: Sequence[Path]) -> list[tuple
     return list(zip(names, files, strict=True))
 
 
-def search_data(manifest: Manifest, origin: Origin, data_root: Path | None) -> DataOptions:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _TeacherFacts:
+    """What a search's manifest says of its teacher: the file of its weights, where named data lay, and their size."""
+
+    weights: str | None
+    data_root: str | None
+    image_size: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _DataFacts:
+    augment: str
+
+
+def search_data(run: Path, manifest: Manifest, origin: Origin, given: DataOptions) -> DataOptions:
     """The images of a search, as options that open them again.
 
     Args:
+        run: The search's folder.
         manifest: The search's.
         origin: What its student says of them.
-        data_root: Where named data lie now; None means as in the search.
+        given: What the user typed: where named data lie now, and a function that gives them.
 
     Returns:
         The options.
 
     Raises:
-        UsageError: The run is no search.
+        UsageError: The run is no search, or its images come from a function that the user did not type.
         RunFolderError: The manifest does not name them.
     """
     if manifest.kind != "search":
         raise UsageError(f"found a run of kind {manifest.kind}; expected a search run")
-    facts, then = manifest.facts.get("teacher"), manifest.configuration.get("data")
-    if not isinstance(facts, Mapping) or not isinstance(then, Mapping):
-        raise RunFolderError("the search's manifest names no teacher or no data; expected both; search anew")
-    root = data_root or (None if facts["data_root"] is None else Path(str(facts["data_root"])))
-    size = facts["image_size"]
+    then = _facts(manifest.configuration.get("data"), _DataFacts, run)
+    facts = _facts(manifest.facts.get("teacher"), _TeacherFacts, run)
+    typed = () if given.name is None else (given.name,)
     return DataOptions(
-        name=origin.data,
-        data_root=root,
-        image_size=None if size is None else int(str(size)),
-        augment=str(then["augment"]),
+        name=require_typed(origin.data, typed, what="data", option="--data", source=run),
+        data_root=given.data_root or (None if facts.data_root is None else Path(facts.data_root)),
+        image_size=facts.image_size,
+        augment=then.augment,
+    )
+
+
+def _facts(value: JsonValue, form: type[Facts], run: Path) -> Facts:
+    return decode_json(
+        json.dumps(value),
+        form,
+        source=f"{run / MANIFEST_NAME}: what it says of teacher and data",
+        cure="search anew",
+        error_class=RunFolderError,
     )
 
 
@@ -95,12 +123,15 @@ def open_search_data(options: DataOptions, origin: Origin, progress: Progress) -
     return data
 
 
-def open_search_teacher(manifest: Manifest, origin: Origin, data: OpenedData, options: DataOptions) -> OpenedModel:
+def open_search_teacher(
+    run: Path, manifest: Manifest, origin: Origin, data: OpenedData, options: DataOptions
+) -> OpenedModel:
     """The teacher of a search.
 
     Args:
+        run: The search's folder.
         manifest: The search's.
-        origin: What its student says of it.
+        origin: What its student says of it; a function only if the user typed it.
         data: The images.
         options: How they were opened.
 
@@ -110,10 +141,8 @@ def open_search_teacher(manifest: Manifest, origin: Origin, data: OpenedData, op
     Raises:
         UsageError: Its weights are no longer the same.
     """
-    facts = manifest.facts["teacher"]
-    assert isinstance(facts, Mapping)  # `search_data` has seen to it
-    weights = None if facts["weights"] is None else Path(str(facts["weights"]))
-    teacher = open_model(origin.teacher, weights, data, options)
+    facts = _facts(manifest.facts.get("teacher"), _TeacherFacts, run)
+    teacher = open_model(origin.teacher, None if facts.weights is None else Path(facts.weights), data, options)
     if teacher.sha256 != origin.teacher_sha256:
         raise UsageError(f"the weights of teacher {origin.teacher} are not those of the search; put the same file back")
     return teacher

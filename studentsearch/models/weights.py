@@ -1,44 +1,62 @@
 """Weights from files: read without running any code, loaded strictly."""
 
-import pickle
-import re
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from studentsearch.decoding import open_regular_file
 from studentsearch.errors import InputFileError
 from studentsearch.models.matching import match
+from studentsearch.models.torch_file import read_torch
 
-_TORCH_SUFFIXES = (".pt", ".pth", ".tar")
+WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".th", ".ckpt", ".bin", ".tar")
+MAX_WEIGHTS_BYTES = 64 * 1024**3
+"""Bound on a file of weights, sixteen times those of the largest network in timm."""
+_SAFETENSORS_HEADER_BYTES = 100_000_000  # the format's own bound
+_LENGTH_BYTES = 8
+WEIGHTS_CURE = "expected weights as .safetensors, .pt or .pth"
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
+_MAX_WRAPPERS = 8
+_MAX_NAME = 1000
 _PREFIXES = ("module.", "_orig_mod.")  # torch.nn.DataParallel's and torch.compile's
+_DTYPES = frozenset({
+    torch.float16,
+    torch.bfloat16,
+    torch.float32,
+    torch.float64,
+    torch.bool,
+    torch.uint8,
+    torch.int8,
+    torch.int16,
+    torch.int32,
+    torch.int64,
+})
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
     """The tensors of a weights file, on the CPU; nothing in the file is run.
 
     Args:
-        path: `.safetensors`, or `.pt`, `.pth`, `.pth.tar` that hold tensors alone.
+        path: Safetensors, or a file of torch.save (`.pt`, `.pth`, `.pth.tar`, `.th`, `.ckpt`, `.bin`) that holds
+            tensors alone; which of the two is told by its content.
 
     Returns:
         Name to tensor, without wrappers such as `state_dict` and without the prefix `module.`.
 
     Raises:
-        InputFileError: No such file, unreadable, or it holds more than tensors.
+        InputFileError: No such file, not a regular one, unreadable, or it holds more than plain tensors.
     """
-    if not path.is_file():
-        raise InputFileError(f"{path}: no such file; expected weights as .safetensors, .pt or .pth")
-    if path.suffix == ".safetensors":
-        content: object = _read_safetensors(path)
-    elif path.suffix in _TORCH_SUFFIXES:
-        content = _read_torch(path)
-    else:
-        raise InputFileError(f'{path}: a file of kind "{path.suffix}"; expected .safetensors, .pt or .pth')
+    if path.suffix not in WEIGHTS_SUFFIXES:
+        raise InputFileError(f'{path}: a file of kind "{path.suffix}"; expected one of {", ".join(WEIGHTS_SUFFIXES)}')
+    with open_regular_file(path, max_bytes=MAX_WEIGHTS_BYTES, cure=WEIGHTS_CURE) as file:
+        if path.suffix == ".safetensors" or _is_safetensors(file):
+            content: object = _read_safetensors(path)
+        else:
+            content = read_torch(file, path)
     return _without_prefix(_tensors_of(content, path))
 
 
@@ -61,9 +79,10 @@ def load_weights(module: nn.Module, tensors: Mapping[str, Tensor], *, source: st
     """
     state: dict[str, Tensor] = module.state_dict()
     matched = match(state, tensors, source=source)
-    broken = next((name for name, tensor in matched.weights.items() if not bool(tensor.isfinite().all())), None)
-    if broken is not None:
-        raise InputFileError(f"{source}: {broken} holds numbers that are not finite; expected trained weights")
+    for name, tensor in matched.weights.items():
+        # as the network will hold them: 1e300 is finite in float64 and is not in float32
+        if not bool(tensor.to(state[name].dtype).isfinite().all()):
+            raise InputFileError(f"{source}: {name} holds numbers that are not finite; expected trained weights")
     state.update(matched.weights)  # in the module's own mapping, which carries the versions that some modules ask for
     module.load_state_dict(state)
     return matched.note
@@ -82,26 +101,19 @@ def embedded_weights(name: str) -> Path | None:
     return path if path.is_file() else None
 
 
+def _is_safetensors(file: BinaryIO) -> bool:
+    """Whether a file begins as safetensors do: the length of a JSON object, then that object."""
+    start = file.read(_LENGTH_BYTES + 1)
+    file.seek(0)
+    length = int.from_bytes(start[:_LENGTH_BYTES], "little")
+    return len(start) > _LENGTH_BYTES and start[-1:] == b"{" and length <= _SAFETENSORS_HEADER_BYTES
+
+
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return dict(load_file(path))
-    except (SafetensorError, OSError) as error:
+    except Exception as error:  # SafetensorError, but also what torch raises for a type that it does not have
         raise InputFileError(f"{path}: not readable as safetensors ({_one_line(error)}); fetch it again") from error
-
-
-def _read_torch(path: Path) -> object:
-    try:
-        with warnings.catch_warnings(action="ignore"):  # of other pickle protocols; what does not load is told below
-            content: object = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        culprit = re.search(r"GLOBAL (\S+)", str(error))
-        found = f"needs {culprit[1]} to load" if culprit else "is not a file of torch.save"
-        raise InputFileError(
-            f"{path}: {found}; expected tensors alone; save module.state_dict(), best as .safetensors"
-        ) from error
-    except Exception as error:  # what a damaged file raises depends on where it is damaged
-        raise InputFileError(f"{path}: not readable ({_one_line(error)}); expected a file of torch.save") from error
-    return content
 
 
 def _one_line(error: Exception) -> str:
@@ -109,19 +121,43 @@ def _one_line(error: Exception) -> str:
 
 
 def _tensors_of(content: object, path: Path) -> dict[str, Tensor]:
-    while isinstance(content, Mapping):
+    state = _unwrapped(content, path)
+    for name, value in state.items():
+        if not (isinstance(name, str) and name.isprintable() and len(name) <= _MAX_NAME):
+            raise InputFileError(f"{path}: names a tensor {name!r:.60}; expected a module's path; save its state_dict")
+        problem = _problem_of(value)
+        if problem is not None:
+            raise InputFileError(f'{path}: "{name}" is {problem}; expected a state_dict of tensors alone')
+    return {name: value.detach() for name, value in state.items()}
+
+
+def _unwrapped(content: object, path: Path) -> Mapping[str, Tensor]:
+    """The innermost mapping; a file may wrap itself, and then there is none."""
+    for _ in range(_MAX_WRAPPERS):
+        if not isinstance(content, Mapping):
+            break
         inner = next((content[key] for key in _WRAPPERS if isinstance(content.get(key), Mapping)), None)
         if inner is None:
             break
         content = inner
+    else:
+        raise InputFileError(f"{path}: wraps its tensors more than {_MAX_WRAPPERS} times; expected a state_dict")
     if not isinstance(content, Mapping) or not content:
         raise InputFileError(f"{path}: holds a {type(content).__name__} without tensors; expected a state_dict")
-    for name, value in content.items():
-        if not isinstance(value, Tensor):
-            raise InputFileError(
-                f'{path}: "{name}" is a {type(value).__name__}; expected a state_dict of tensors alone'
-            )
-    return {str(name): value for name, value in content.items()}
+    return content
+
+
+def _problem_of(value: object) -> str | None:
+    """What keeps a value from being a plain tensor in memory, or None."""
+    if not isinstance(value, Tensor):
+        return f"a {type(value).__name__}"
+    if value.is_quantized:
+        return "a quantized tensor"
+    if value.layout != torch.strided or value.is_nested:
+        return "a sparse or nested tensor"
+    if value.device.type != "cpu":
+        return f"a tensor without values (device {value.device})"
+    return None if value.dtype in _DTYPES else f"a tensor of {value.dtype}"
 
 
 def _without_prefix(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

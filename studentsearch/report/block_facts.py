@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from studentsearch.report.fields import Fields
+from studentsearch.records.blocks import BlockShare, ReaderShare, SumShare
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,49 +201,45 @@ def drop_ratio(kept: int, before: int) -> float:
     return 1 - kept / before if before else 0.0
 
 
-def block_facts(fields: Fields) -> BlockFacts:
+def block_facts(share: BlockShare) -> BlockFacts:
     """A block from its entry in config.json.
 
     Args:
-        fields: The entry; sums and groups may be missing, as in folders of version 0.1.
+        share: The entry.
 
     Returns:
         Its facts.
     """
     return BlockFacts(
-        name=fields.text("name"),
-        readers=tuple(_reader(reader) for reader in fields.many("readers")),
-        sums=tuple(_sum(entry) for entry in fields.many("sums")) if fields.has("sums") else (),
+        name=share.name,
+        readers=tuple(_reader(reader) for reader in share.readers),
+        sums=tuple(_sum(entry) for entry in share.sums),
     )
 
 
-def _reader(fields: Fields) -> ReaderFacts:
+def _reader(share: ReaderShare) -> ReaderFacts:
     return ReaderFacts(
-        path=fields.text("path"),
-        inputs=fields.integer("inputs"),
-        kept_inputs=fields.amount("kept_inputs"),
-        outputs=fields.integer("outputs"),
-        kept_outputs=fields.amount("kept_outputs"),
-        macs_before=fields.integer("macs_before"),
-        macs_after=fields.integer("macs_after"),
+        path=share.path,
+        inputs=share.inputs,
+        kept_inputs=len(share.kept_inputs),
+        outputs=share.outputs,
+        kept_outputs=len(share.kept_outputs),
+        macs_before=share.macs_before,
+        macs_after=share.macs_after,
         sources=tuple(
-            SourceFacts(path=source.text("path"), channels=source.integer("channels"), kept=source.integer("kept"))
-            for source in fields.many("sources")
+            SourceFacts(path=source.path, channels=source.channels, kept=source.kept) for source in share.sources
         ),
-        groups=fields.integer("groups") if fields.has("groups") else 1,
+        groups=share.groups,
     )
 
 
-def _sum(fields: Fields) -> SumFacts:
+def _sum(share: SumShare) -> SumFacts:
     return SumFacts(
-        name=fields.text("name"),
-        after=fields.text("after"),
-        channels=fields.integer("channels"),
-        kept=fields.integer("kept"),
-        branches=tuple(
-            BranchFacts(path=branch.text("path"), is_removed=branch.flag("is_removed"))
-            for branch in fields.many("branches")
-        ),
+        name=share.name,
+        after=share.after,
+        channels=share.channels,
+        kept=share.kept,
+        branches=tuple(BranchFacts(path=branch.path, is_removed=branch.is_removed) for branch in share.branches),
     )
 
 

@@ -7,9 +7,8 @@ from itertools import groupby
 from pathlib import Path
 
 from studentsearch.errors import RunFolderError
-from studentsearch.report.facts import CONFIG_NAME
-from studentsearch.report.fields import Fields, read_fields
-from studentsearch.report.frames import STUDENT_FOLDER, course_frame
+from studentsearch.report.fields import Fields
+from studentsearch.report.frames import course_frame
 from studentsearch.report.run_facts import ReachedFacts, model_facts, reached_facts
 from studentsearch.report.words import value_words
 from studentsearch.runs.files import JsonValue
@@ -159,7 +158,7 @@ def _task(path: Path, manifest: Manifest) -> Task:
     options = _configuration(path, manifest)
     is_teach = manifest.kind == "teach"
     via = options.text_or_none("via")
-    teachers = () if is_teach else _teachers(path, options)
+    teachers = () if is_teach else _teachers(options)
     return Task(
         kind=manifest.kind,
         # Runs of before there were methods mixed labels and softened outputs.
@@ -181,12 +180,9 @@ def _student(path: Path, manifest: Manifest, options: Fields, teachers: Sequence
     return " of ".join((Path(facts.text("student")).name, *teachers))
 
 
-def _teachers(path: Path, options: Fields) -> tuple[str, ...]:
-    """The teachers' names; of older runs the distilled student remembers its origin once it is written."""
-    if options.has("teachers"):
-        return tuple(teacher.text("name") for teacher in options.many("teachers"))
-    config = path / STUDENT_FOLDER / CONFIG_NAME
-    return (read_fields(config).fields("origin").text("teacher"),) if config.is_file() else ()
+def _teachers(options: Fields) -> tuple[str, ...]:
+    """The teachers' names; the configuration of older runs has none."""
+    return tuple(teacher.text("name") for teacher in options.many("teachers")) if options.has("teachers") else ()
 
 
 def _finished(path: Path, manifest: Manifest, task: Task) -> FinishedRun:

@@ -20,6 +20,7 @@ from studentsearch.report.comparison_words import (
     progress_words,
     row_words,
 )
+from studentsearch.report.shown import Shown
 
 _ASCII_PLUS_MINUS = "+-"
 _NUM_TEXTS, _NUM_STACKED_TEXTS = 3, 2  # columns of text; those that follow are figures
@@ -42,7 +43,7 @@ def render_comparison(comparison: Comparison, console: Console) -> None:
         comparison: The facts.
         console: Where to; 80 columns suffice.
     """
-    console.print(ComparisonView(comparison=comparison))
+    console.print(Shown(content=ComparisonView(comparison=comparison)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,9 +98,9 @@ def _table(header: Sequence[str], num_texts: int, sections: Iterator[Sequence[tu
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1), collapse_padding=True)
     for position, name in enumerate(header):
         if position < num_texts:
-            table.add_column(name, overflow="fold")
+            table.add_column(Text(name), overflow="fold")
         else:
-            table.add_column(name, justify="left" if name in SPREADS else "right", no_wrap=True)
+            table.add_column(Text(name), justify="left" if name in SPREADS else "right", no_wrap=True)
     for rows in sections:
         for row in rows:
             table.add_row(*(Text(word.replace(PLUS_MINUS, sign)) for word in row[:-1]), _gain(row[-1]))
@@ -117,5 +118,7 @@ def _unfinished(runs: Sequence[UnfinishedRun]) -> Table:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for run in runs:
-        table.add_row(progress_words(run), Text(f"{run.task.what} {run.task.student} seed {run.task.seed}, {run.path}"))
+        table.add_row(
+            Text(progress_words(run)), Text(f"{run.task.what} {run.task.student} seed {run.task.seed}, {run.path}")
+        )
     return table

@@ -3,31 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from studentsearch.errors import InputFileError
+from studentsearch.records.student import CONFIG_NAME, Counts, read_config
 from studentsearch.report.block_facts import BlockFacts, block_facts
-from studentsearch.report.fields import Fields, read_fields
 
-CONFIG_NAME = "config.json"
-_SCHEMAS = (1, 2)  # what they say of counts and blocks is the same
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CountFacts:
-    """The cost of one image in every convention.
-
-    Attributes:
-        macs: Multiply-accumulates of convolutions and linear layers.
-        paper: The same plus normalisation and pooling, as the search's publication counts.
-        thop: What thop reports.
-        flops: What torch's counter reports, 2 per multiply-accumulate.
-        parameters: Trainable numbers.
-    """
-
-    macs: int
-    paper: int
-    thop: int
-    flops: int
-    parameters: int
+__all__ = ["CONFIG_NAME", "StudentFacts", "read_student"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +19,8 @@ class StudentFacts:
         blocks: What was kept, in the order of the forward pass.
     """
 
-    counts: CountFacts
-    teacher_counts: CountFacts
+    counts: Counts
+    teacher_counts: Counts
     blocks: tuple[BlockFacts, ...]
 
     @property
@@ -65,26 +44,11 @@ def read_student(folder: Path) -> StudentFacts:
         The facts.
 
     Raises:
-        InputFileError: A folder of another schema; use the version that wrote it.
+        InputFileError: A file is missing, damaged, changed or of another schema; copy or make the folder again.
     """
-    fields = read_fields(folder / CONFIG_NAME)
-    schema = fields.integer("schema")
-    if schema not in _SCHEMAS:
-        raise InputFileError(
-            f"{folder / CONFIG_NAME} has schema {schema}; expected {_SCHEMAS[-1]}; export the student again"
-        )
+    config, _ = read_config(folder)
     return StudentFacts(
-        counts=_counts(fields.fields("counts")),
-        teacher_counts=_counts(fields.fields("teacher_counts")),
-        blocks=tuple(block_facts(block) for block in fields.many("blocks")),
-    )
-
-
-def _counts(fields: Fields) -> CountFacts:
-    return CountFacts(
-        macs=fields.integer("macs"),
-        paper=fields.integer("paper"),
-        thop=fields.integer("thop"),
-        flops=fields.integer("flops"),
-        parameters=fields.integer("parameters"),
+        counts=config.counts,
+        teacher_counts=config.teacher_counts,
+        blocks=tuple(block_facts(block) for block in config.blocks),
     )

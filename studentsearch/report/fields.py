@@ -1,9 +1,7 @@
 """Typed reading of JSON objects: a missing or mistyped entry is named with its file and its path."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from studentsearch.errors import InputFileError
 from studentsearch.runs.files import JsonValue
@@ -94,28 +92,3 @@ class Fields:
     def _unexpected(self, key: str, expected: str) -> InputFileError:
         found = f"{self.values[key]!r:.40}" if key in self.values else "nothing"
         return InputFileError(f"{self.place}: found {found} at {key!r}, expected {expected}; write the folder again")
-
-
-def read_fields(file: Path) -> Fields:
-    """The JSON object that a file holds.
-
-    Args:
-        file: A JSON file.
-
-    Returns:
-        Its entries.
-
-    Raises:
-        InputFileError: The file is missing, no JSON, or holds no object; give another folder.
-    """
-    try:
-        value = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputFileError(
-            f"found no {file}; expected it in a whole folder; copy or make the folder again"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise InputFileError(f"{file} cannot be read: {error}; expected JSON; copy or make the folder again") from error
-    if not isinstance(value, dict):
-        raise InputFileError(f"{file} holds a {type(value).__name__}; expected a JSON object; give another folder")
-    return Fields(values=value, place=str(file))

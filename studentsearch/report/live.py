@@ -10,11 +10,13 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
+from studentsearch.printable import printable
 from studentsearch.report.words import fact_name, fact_words
 from studentsearch.units import format_duration
 
 SECONDS_BETWEEN_LINES = 10.0
 _GAP = "  "
+_MAX_LINE = 2000
 _NO_FACTS: Mapping[str, float | int | str] = MappingProxyType({})
 
 
@@ -62,7 +64,7 @@ class _Display(Progress):
     def get_renderables(self) -> Iterable[RenderableType]:
         yield from super().get_renderables()
         lines = filled_lines(self.facts, self.console.width) if self.facts else [""]
-        yield from (Text(line, no_wrap=True, overflow="ellipsis") for line in lines)
+        yield from (Text(printable(line), no_wrap=True, overflow="ellipsis") for line in lines)
 
 
 class RichProgress:
@@ -113,7 +115,7 @@ class RichProgress:
             columns = (
                 TextColumn("{task.description}", markup=False),
                 BarColumn(None),
-                TextColumn("{task.fields[words]}"),
+                TextColumn("{task.fields[words]}", markup=False),
             )
             self._display = _Display(*columns, console=self._console, expand=True, redirect_stdout=False)
             self._task = self._display.add_task(phase, total=total, completed=first, words=self._steps_words())
@@ -159,7 +161,7 @@ class RichProgress:
         self._said_at, self._is_said = self._clock(), True
 
     def _print(self, line: str) -> None:
-        self._console.print(Text(line), soft_wrap=True)
+        self._console.print(Text(printable(line, limit=_MAX_LINE)), soft_wrap=True)
 
     def _steps_words(self) -> str:
         elapsed = self._clock() - self._began

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studentsearch.errors import RunFolderError
-from studentsearch.report.facts import CONFIG_NAME
+from studentsearch.records.inside import path_inside
+from studentsearch.records.student import CONFIG_NAME
 from studentsearch.report.fields import Fields
 from studentsearch.runs.files import JsonValue
 from studentsearch.runs.manifest import MANIFEST_NAME, Manifest, read_manifest
@@ -163,7 +164,7 @@ def _results(path: Path, results: Mapping[str, JsonValue]) -> Fields:
 def _found(path: Path, fields: Fields) -> FoundStudent:
     return FoundStudent(
         label=fields.text("label"),
-        folder=path / fields.text("folder"),
+        folder=path_inside(path, fields.text("folder"), source=str(path / MANIFEST_NAME)),
         budget_macs=fields.integer("budget_macs"),
         macs=fields.integer("macs"),
         step=fields.integer("step"),

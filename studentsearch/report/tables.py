@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from studentsearch.records.student import Counts
 from studentsearch.report.block_facts import BlockFacts
-from studentsearch.report.facts import CountFacts, StudentFacts
+from studentsearch.report.facts import StudentFacts
 from studentsearch.report.run_facts import ModelFacts, ReachedFacts, SearchFacts, TrainingFacts
 from studentsearch.report.triangle import dense_groups
 from studentsearch.report.words import NOTHING, accuracy_words, count_words, percent_words
@@ -118,7 +119,7 @@ def counts_table(student: StudentFacts) -> WordTable:
     return WordTable(title="Cost of one image", header=("", "teacher", "student", "kept"), rows=tuple(rows))
 
 
-def _compared(teacher: CountFacts, student: CountFacts, name: str) -> tuple[str, ...]:
+def _compared(teacher: Counts, student: Counts, name: str) -> tuple[str, ...]:
     before, after = int(getattr(teacher, name)), int(getattr(student, name))
     return (f"{before:,}", f"{after:,}", percent_words(after / before if before else None))
 

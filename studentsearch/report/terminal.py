@@ -14,6 +14,7 @@ from studentsearch.report.chart import Chart
 from studentsearch.report.facts import StudentFacts, read_student
 from studentsearch.report.frames import CHARTED, course_frame, student_folders
 from studentsearch.report.run_facts import is_student_folder, read_run, read_search, read_training
+from studentsearch.report.shown import Shown
 from studentsearch.report.strip import stage_strips
 from studentsearch.report.strip_view import StripsView
 from studentsearch.report.tables import (
@@ -40,7 +41,7 @@ def render_report(path: Path, console: Console) -> None:
         console: Where to; 80 columns suffice.
     """
     parts = _student_report(read_student(path)) if is_student_folder(path) else _run_report(path)
-    console.print(Group(*_spaced(parts)))
+    console.print(Shown(content=Group(*_spaced(parts))))
 
 
 def _run_report(path: Path) -> Iterator[RenderableType]:
@@ -103,7 +104,7 @@ def _headline(path: Path, manifest: Manifest) -> RenderableType:
     facts.add_column(style="dim")
     facts.add_column(overflow="fold")
     for key, value in manifest.facts.items():
-        facts.add_row(key, Text(value_words(value)))
+        facts.add_row(Text(key), Text(value_words(value)))
     return Group(title, facts)
 
 
@@ -128,9 +129,9 @@ def _table(words: WordTable) -> RenderableType:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1), collapse_padding=True)
     for position, name in enumerate(words.header):
         if position == 0:
-            table.add_column(name, overflow="fold")
+            table.add_column(Text(name), overflow="fold")
         else:
-            table.add_column(name, justify="right", no_wrap=True)
+            table.add_column(Text(name), justify="right", no_wrap=True)
     for row in words.rows:
         table.add_row(*(Text(word) for word in row))
     return Group(Text(words.title, style="bold"), table)

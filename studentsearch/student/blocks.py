@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from itertools import takewhile
 
 import numpy as np
@@ -15,90 +14,9 @@ from studentsearch.graph.macs import node_macs
 from studentsearch.graph.network import Network, Node
 from studentsearch.graph.stages import block_names
 from studentsearch.graph.weighted import is_reader
+from studentsearch.records.blocks import BlockShare, BranchShare, ReaderShare, SourceShare, SumShare
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceShare:
-    """How many of one producer's channels a reader keeps.
-
-    Attributes:
-        path: Module path of the producer, or the name of a sum or of the image.
-        channels: Channels that the reader had from it.
-        kept: Channels that it still reads.
-    """
-
-    path: str
-    channels: int
-    kept: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReaderShare:
-    """What one layer keeps that costs multiply-accumulates: a convolution, mostly, or a linear layer.
-
-    Attributes:
-        path: Its module path.
-        inputs: Channels (or features) it read.
-        kept_inputs: Those that it still reads, ascending indices.
-        outputs: Filters it had.
-        kept_outputs: Those that live, ascending indices.
-        macs_before: Multiply-accumulates in the teacher.
-        macs_after: Multiply-accumulates in the student.
-        sources: Where its inputs come from, in order; empty for a convolution of several groups.
-        groups: Groups of its channels; one that has several chooses no inputs of its own, and depthwise every channel
-            is a group.
-    """
-
-    path: str
-    inputs: int
-    kept_inputs: tuple[int, ...]
-    outputs: int
-    kept_outputs: tuple[int, ...]
-    macs_before: int
-    macs_after: int
-    sources: tuple[SourceShare, ...]
-    groups: int = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BranchShare:
-    """One branch that a sum adds.
-
-    Attributes:
-        path: Module path of the layer that ends it, or the name of a sum or of the image.
-        is_removed: Whether nothing of the image reaches the sum through it any more; what is left is a constant.
-    """
-
-    path: str
-    is_removed: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SumShare:
-    """What is kept of a sum: a residual stream where a branch is added to it.
-
-    Attributes:
-        name: Its module path, or its name in the student's source.
-        after: Module path of the layer that comes last before it; empty where none does.
-        channels: Channels it had.
-        kept: Channels that something still needs.
-        branches: What it adds, in order.
-    """
-
-    name: str
-    after: str
-    channels: int
-    kept: int
-    branches: tuple[BranchShare, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BlockShare:
-    """The layers and sums of one block, each in the order of the forward pass."""
-
-    name: str
-    readers: tuple[ReaderShare, ...]
-    sums: tuple[SumShare, ...] = ()
+__all__ = ["BlockShare", "BranchShare", "ReaderShare", "SourceShare", "SumShare", "kept_by_block"]
 
 
 def kept_by_block(network: Network, alive: Liveness) -> tuple[BlockShare, ...]:

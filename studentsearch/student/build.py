@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, fx, nn
 
 from studentsearch.errors import InputFileError
-from studentsearch.graph.arguments import BATCH, INPUT, Argument, decode, resolve
-from studentsearch.graph.describe import layer_class
+from studentsearch.graph.arguments import BATCH, INPUT, Argument, decode
+from studentsearch.graph.describe import layer_class, make_layer
 from studentsearch.graph.network import Operation
+from studentsearch.graph.permitted import function_of
 from studentsearch.student.spec import Step, StudentSpec
 
 
@@ -69,7 +70,7 @@ def add_step(graph: fx.Graph, step: Step, inputs: tuple[fx.Node, ...]) -> fx.Nod
             arguments = cast(tuple[fx.node.Argument, ...], decode(operation.arguments["arguments"], inputs, batch))
             options = cast(tuple[tuple[str, Argument], ...], operation.arguments["options"])
             named = {name: cast(fx.node.Argument, decode(value, inputs, batch)) for name, value in options}
-            return graph.call_function(resolve(operation.name), arguments, named)
+            return graph.call_function(function_of(operation), arguments, named)
         case "MultiheadAttention":
             attended = graph.call_module(step.path, inputs, {"need_weights": False})
             return graph.call_function(operator.getitem, (attended, 0))
@@ -121,12 +122,11 @@ def build_with_weights(spec: StudentSpec, tensors: Mapping[str, Tensor], *, sour
 
 
 def _layer(step: Step) -> nn.Module:
-    layer = layer_class(step.operation.kind)
-    if layer is None:
+    if layer_class(step.operation.kind) is None:
         raise InputFileError(
             f"{step.path}: layer kind {step.operation.kind} is unknown to this version; update studentsearch"
         )
-    return layer(**step.operation.arguments)
+    return make_layer(step.operation)
 
 
 def _is_there(root: nn.Module, path: str) -> bool:
@@ -152,9 +152,11 @@ def _place(root: nn.Module, path: str, layer: nn.Module) -> None:
 
 
 def _place_parameter(root: nn.Module, step: Step) -> None:
-    shape = step.operation.integers("shape")
+    shape, dtype = step.operation.integers("shape"), getattr(torch, str(step.operation.arguments.get("dtype", "float")))
     parent, name = _container(root, step.path), step.path.rpartition(".")[2]
+    if {**parent._parameters, **parent._buffers}.get(name) is not None:  # a layer's own, which an operation reads too
+        return
     if step.operation.arguments["is_trainable"]:
-        parent.register_parameter(name, nn.Parameter(torch.zeros(shape)))
+        parent.register_parameter(name, nn.Parameter(torch.zeros(shape, dtype=dtype)))
     else:
-        parent.register_buffer(name, torch.zeros(shape))
+        parent.register_buffer(name, torch.zeros(shape, dtype=dtype))

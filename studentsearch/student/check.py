@@ -4,35 +4,20 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from studentsearch.errors import ProofError
+from studentsearch.records.student import CutCheck
 from studentsearch.student.build import build_with_weights
 from studentsearch.student.counts import is_counted_by_thop, thop_macs, torch_flops
 from studentsearch.student.slice import Cut
 
+__all__ = ["CutCheck", "check_cut"]
+
 TOLERANCE = 1e-10  # float64, relative to the largest logit; only the order of summation differs
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CutCheck:
-    """What the proof measured.
-
-    Attributes:
-        difference: Largest difference of a logit, relative to the largest logit, in float64.
-        counted_macs: Our count.
-        counter: Who counted the exported module: `thop`, or `torch` (half of FlopCounterMode's figure) where it has
-            operations that thop cannot count.
-        independent_macs: That count.
-    """
-
-    difference: float
-    counted_macs: int
-    counter: str
-    independent_macs: int
 
 
 def check_cut(module: nn.Module, folded: Mapping[str, Tensor], student: Cut, *, macs: int, images: Tensor) -> CutCheck:
@@ -47,6 +32,9 @@ def check_cut(module: nn.Module, folded: Mapping[str, Tensor], student: Cut, *, 
 
     Returns:
         The measured figures; both checks hold.
+
+    Raises:
+        ProofError: One of them does not: our bug, so that nothing may be written.
     """
     exact = {name: tensor.double() if tensor.is_floating_point() else tensor for name, tensor in folded.items()}
     small = {
@@ -62,6 +50,14 @@ def check_cut(module: nn.Module, folded: Mapping[str, Tensor], student: Cut, *, 
     shapes = student.spec.input_shapes
     counted = thop_macs(exported, *shapes) if counter == "thop" else torch_flops(exported, shapes) // 2
     result = CutCheck(difference=difference, counted_macs=macs, counter=counter, independent_macs=counted)
-    assert result.difference <= TOLERANCE, f"the cut student differs from the gated network by {difference:.1e}"
-    assert counted == macs, f"we count {macs} multiply-accumulates, {counter} {counted}"
+    if not difference <= TOLERANCE:
+        raise ProofError(
+            f"the cut student differs from the gated network by {difference:.1e} of the largest logit; expected at "
+            f"most {TOLERANCE:.0e}; nothing was written; report it"
+        )
+    if counted != macs:
+        raise ProofError(
+            f"the cut student has {macs:,} multiply-accumulates as counted here, {counter} counts {counted:,}; nothing "
+            "was written; report it"
+        )
     return result

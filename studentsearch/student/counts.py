@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import asdict, dataclass
 
 import torch
 from thop import profile
@@ -12,36 +11,16 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from studentsearch.graph.macs import full_macs, paper_macs
 from studentsearch.graph.network import Network
+from studentsearch.records.student import Counts
 from studentsearch.student.spec import StudentSpec
+
+__all__ = ["Counts", "count_everything", "is_counted_by_thop", "thop_macs", "torch_flops"]
 
 _COUNTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 _BEYOND_THOP = frozenset({
     *("ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "MultiheadAttention", "torch.matmul", "torch.bmm"),
     *("torch.einsum", "torch.nn.functional.scaled_dot_product_attention"),
 })
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
-    """The cost of one image.
-
-    Attributes:
-        macs: Multiply-accumulates of convolutions and linear layers; the budget's unit.
-        paper: `macs`, 2 per BatchNorm element and 1 per element that a pooling writes (Gu and Tresp 2020).
-        thop: What thop reports by default.
-        flops: What torch's FlopCounterMode reports: 2 per multiply-accumulate.
-        parameters: Trainable numbers.
-    """
-
-    macs: int
-    paper: int
-    thop: int
-    flops: int
-    parameters: int
-
-    def as_dict(self) -> dict[str, int]:
-        """The counts by name."""
-        return asdict(self)
 
 
 def count_everything(module: nn.Module, network: Network) -> Counts:

@@ -15,6 +15,7 @@ from studentsearch.graph.network import Network
 from studentsearch.graph.trace import trace, trace_with_state
 from studentsearch.student.build import build_with_weights
 from studentsearch.student.slice import cut
+from studentsearch.student.wellformed import spec_problem
 
 _LARGER = 32  # pixels that are added to see whether the trace holds for other sizes
 _TOLERANCE = 1e-4  # float32, relative to the largest logit; kernels may differ between a function and its layer
@@ -54,6 +55,9 @@ def plain_network(module: nn.Module, *input_shapes: tuple[int, ...], skip: Seque
     network = traced.network
     alive = liveness(network, (), np.ones(0, dtype=np.bool_))
     everything = cut(network, alive, traced.state)
+    problem = spec_problem(everything.spec)
+    if problem is not None:
+        raise UnsupportedGraphError(f"{type(module).__name__}: no student could be written: {problem}; rename the part")
     plain = build_with_weights(everything.spec, everything.tensors)
     is_whole = all(needed.all() for needed in alive.needed)
     _insist(module, plain, input_shapes)
@@ -122,6 +126,9 @@ def _tensors(value: object) -> list[torch.Tensor]:
     """The tensors of a tensor, a tuple or a dictionary of these."""
     if isinstance(value, torch.Tensor):
         return [value]
-    assert isinstance(value, (tuple, list, Mapping)), f"a {type(value).__name__} among the outputs"
+    if not isinstance(value, (tuple, list, Mapping)):
+        raise UnsupportedGraphError(
+            f"found a {type(value).__name__} among the outputs; expected tensors, tuples, lists and dicts; return these"
+        )
     items = value.values() if isinstance(value, Mapping) else value
     return [tensor for item in items for tensor in _tensors(item)]

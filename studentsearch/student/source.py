@@ -6,6 +6,9 @@ import inspect
 
 from studentsearch.graph import layers
 from studentsearch.graph.arguments import INPUT, write
+from studentsearch.graph.names import is_attribute
+from studentsearch.printable import docstring
+from studentsearch.graph.owners import TENSOR_ROLES
 from studentsearch.student.spec import Step, StudentSpec
 
 _OWN = {"Select": layers.Select, "Constant": layers.Constant, "StochasticDepth": layers.StochasticDepth}
@@ -13,7 +16,7 @@ _FUNCTIONAL = "torch.nn.functional."
 _HEAD = '''"""{title}
 
 Needs torch and safetensors only. `build()` gives the network with the weights that lie beside this file, in evaluation
-mode; its input is a batch `[B, {shape}]`, normalised with the mean and deviation of config.json.
+mode; its input is a batch `[B, {shape}]`, normalised with mean and standard deviation of config.json.
 """
 
 from __future__ import annotations
@@ -49,7 +52,7 @@ def model_source(spec: StudentSpec, *, title: str) -> str:
     """
     shape = ", ".join(str(size) for size in spec.input_shape)
     kinds = {step.operation.kind for step in spec.steps}
-    parts = [_HEAD.format(title=title, shape=shape)]
+    parts = [_HEAD.format(title=docstring(title), shape=shape)]
     parts += [f"\n\n{inspect.getsource(layer)}" for kind, layer in _OWN.items() if kind in kinds]
     parts += ["\n\n", _student_class(spec), _TAIL]
     return "".join(parts)
@@ -91,6 +94,8 @@ def _constructions(spec: StudentSpec) -> list[str]:
             if path in made:
                 continue
             made.add(path)
+            if path.rpartition(".")[2] in TENSOR_ROLES and path.rpartition(".")[0] in layer_of:
+                continue  # a layer's own, which an operation reads as well
             lines.append(_construction(path, layer_of.get(path)))
     return lines
 
@@ -100,13 +105,14 @@ def _construction(path: str, step: Step | None) -> str:
         return f"{_attribute(path)} = nn.Module()"
     if step.operation.kind != "Parameter":
         return f"{_attribute(path)} = {_constructor(step)}"
-    zeros = f"torch.zeros({step.operation.arguments['shape']!r})"
+    dtype = f", dtype=torch.{step.operation.arguments['dtype']}" if "dtype" in step.operation.arguments else ""
+    zeros = f"torch.zeros({step.operation.arguments['shape']!r}{dtype})"
     owner, name = _owner(path), path.rpartition(".")[2]
     if not step.operation.arguments["is_trainable"]:
-        return f'{owner}.register_buffer("{name}", {zeros})'
-    if name.isidentifier():
+        return f"{owner}.register_buffer({name!r}, {zeros})"
+    if is_attribute(name):
         return f"{owner}.{name} = nn.Parameter({zeros})"
-    return f'{owner}.register_parameter("{name}", nn.Parameter({zeros}))'
+    return f"{owner}.register_parameter({name!r}, nn.Parameter({zeros}))"
 
 
 def _owner(path: str) -> str:
@@ -118,20 +124,20 @@ def _owner(path: str) -> str:
 def _tensor(path: str) -> str:
     """How Python writes a parameter or buffer at a path."""
     name = path.rpartition(".")[2]
-    return f"{_owner(path)}.{name}" if name.isidentifier() else f'getattr({_owner(path)}, "{name}")'
+    return f"{_owner(path)}.{name}" if is_attribute(name) else f"getattr({_owner(path)}, {name!r})"
 
 
 def _attribute(path: str) -> str:
     """How Python writes a module path: numbers need getattr-free spelling, so they go through `_modules`."""
     text = "self"
     for part in path.split("."):
-        text += f".{part}" if part.isidentifier() else f'._modules["{part}"]'
+        text += f".{part}" if is_attribute(part) else f"._modules[{part!r}]"
     return text
 
 
 def _constructor(step: Step) -> str:
     kind = step.operation.kind
-    arguments = ", ".join(f"{name}={value!r}" for name, value in step.operation.arguments.items())
+    arguments = ", ".join(f"{name}={write(value, (), '')}" for name, value in step.operation.arguments.items())
     return f"{'' if kind in _OWN else 'nn.'}{kind}({arguments})"
 
 

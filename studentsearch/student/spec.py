@@ -5,13 +5,10 @@ This is what config.json holds, what the module is built from and what model.py 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from studentsearch.errors import InputFileError
-from studentsearch.graph.arguments import Argument
 from studentsearch.graph.network import Operation
-from studentsearch.runs.files import JsonValue
+from studentsearch.records.student import ArchitectureRecord, StepRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,75 +41,34 @@ class StudentSpec:
         return self.input_shapes[0]
 
 
-def spec_to_json(spec: StudentSpec) -> dict[str, JsonValue]:
-    """The spec as JSON values; `spec_from_json` gives it back."""
-    return {
-        "input_shapes": [list(shape) for shape in spec.input_shapes],
-        "steps": [
-            {
-                "name": step.name,
-                "kind": step.operation.kind,
-                "path": step.path,
-                "inputs": list(step.inputs),
-                "arguments": {name: _to_json(value) for name, value in step.operation.arguments.items()},
-            }
+def spec_to_record(spec: StudentSpec) -> ArchitectureRecord:
+    """The spec as config.json holds it; `spec_from_record` gives it back."""
+    return ArchitectureRecord(
+        input_shapes=spec.input_shapes,
+        steps=tuple(
+            StepRecord(
+                name=step.name,
+                kind=step.operation.kind,
+                path=step.path,
+                inputs=step.inputs,
+                arguments=dict(step.operation.arguments),
+            )
             for step in spec.steps
-        ],
-    }
-
-
-def spec_from_json(value: Mapping[str, JsonValue], *, source: str) -> StudentSpec:
-    """The spec that `spec_to_json` wrote.
-
-    Args:
-        value: Parsed JSON.
-        source: Where it was read, for the message.
-
-    Returns:
-        The spec.
-
-    Raises:
-        InputFileError: The JSON has another form.
-    """
-    try:
-        shapes, steps = value["input_shapes"], value["steps"]
-        assert isinstance(shapes, list)
-        assert isinstance(steps, list)
-        return StudentSpec(
-            input_shapes=tuple(_shape_from_json(shape) for shape in shapes),
-            steps=tuple(_step_from_json(step) for step in steps),
-        )
-    except (KeyError, AssertionError, TypeError) as error:
-        raise InputFileError(f"{source}: not a student's architecture ({error!r}); export the student again") from error
-
-
-def _shape_from_json(value: JsonValue) -> tuple[int, ...]:
-    assert isinstance(value, list)
-    return tuple(int(size) for size in value if isinstance(size, int))
-
-
-def _step_from_json(value: JsonValue) -> Step:
-    assert isinstance(value, dict)
-    arguments, inputs = value["arguments"], value["inputs"]
-    assert isinstance(arguments, dict)
-    assert isinstance(inputs, list)
-    operation = Operation(
-        kind=str(value["kind"]), arguments={name: _from_json(item) for name, item in arguments.items()}
-    )
-    return Step(
-        name=str(value["name"]),
-        path=str(value["path"]),
-        operation=operation,
-        inputs=tuple(str(name) for name in inputs),
+        ),
     )
 
 
-def _to_json(value: Argument) -> JsonValue:
-    return [_to_json(item) for item in value] if isinstance(value, tuple) else value
-
-
-def _from_json(value: JsonValue) -> Argument:
-    if isinstance(value, list):
-        return tuple(_from_json(item) for item in value)
-    assert value is None or isinstance(value, (bool, int, float, str)), f"{value!r} is no argument of a layer"
-    return value
+def spec_from_record(record: ArchitectureRecord) -> StudentSpec:
+    """The spec that `spec_to_record` wrote; whether it makes sense is for `spec_problem` to say."""
+    return StudentSpec(
+        input_shapes=record.input_shapes,
+        steps=tuple(
+            Step(
+                name=step.name,
+                path=step.path,
+                operation=Operation(kind=step.kind, arguments=step.arguments),
+                inputs=step.inputs,
+            )
+            for step in record.steps
+        ),
+    )

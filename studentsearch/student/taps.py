@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import fx, nn
 
 from studentsearch.errors import UnsupportedGraphError
-from studentsearch.graph.describe import layer_class
+from studentsearch.graph.describe import layer_class, make_layer
 from studentsearch.graph.layers import Select
 from studentsearch.graph.network import STATEFUL, Network, Node
 from studentsearch.student.build import add_step, answer
@@ -67,7 +67,7 @@ def _path(module: nn.Module, node: Node, extra: nn.Module) -> str:
         )
     device = next((parameter.device for parameter in module.parameters()), None)
     name = f"{node.name}_of_the_trace"
-    extra.add_module(name, layer(**node.operation.arguments).to(device).train(module.training))
+    extra.add_module(name, make_layer(node.operation).to(device).train(module.training))
     return name
 
 

@@ -76,7 +76,7 @@ def broken_picture(folder: Path) -> Path:
     ("make", "words"),
     [
         (lambda folder: folder, "pictures is not a folder: expected one that holds train/ and test/"),
-        (empty_class, "train/bee holds no pictures"),
+        (empty_class, "train/bee holds no images"),
         (broken_picture, "test/cat/1.png"),
         (pictures, "densenet_digits"),
     ],
@@ -109,7 +109,7 @@ def test_a_student_of_another_schema_is_told(tmp_path: Path, capsys: pytest.Capt
     for command in (["report"], ["export", "--to", "pt2"]):
         line = complaint(capsys, [*command, str(tmp_path)], 5)
         assert "schema 9" in line
-        assert "expected 2; export the student again" in line
+        assert "expected 3; search or distil again with this version" in line
 
 
 def test_weights_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -194,7 +194,7 @@ class Npz(NamedTuple):
         (Npz(labels=(1.0, 2.0, 1.0, 2.0)), r"labels are float64 of shape \(4,\), expected a row of integers"),
         (Npz(labels=((1,), (2,), (1,), (2,))), r"labels are int64 of shape \(4, 1\), expected a row"),
         (Npz(labels=()), r"labels are float64 of shape \(0,\), expected a row"),
-        (Npz(labels=np.array([1, None, 1, 1])), r"cannot be read \(Object arrays cannot be loaded"),
+        (Npz(labels=np.array([1, None, 1, 1])), r"labels are object of shape \(4,\), expected a row of integers"),
         (Npz(labels=(0, 1, 1, 1)), r"labels run from 0 to 1, expected 1 to 100000 at most: fetch the file again"),
         (Npz(labels=(1, 1, 1, 10**9)), r"labels run from 1 to 1000000000, expected 1 to 100000"),
     ],

@@ -118,7 +118,7 @@ def test_missing_and_empty_folders_are_named(tmp_path: Path) -> None:
     make(tmp_path, test="val")
     for file in (tmp_path / "val" / "cat").iterdir():
         file.unlink()
-    with pytest.raises(InputFileError, match=r"val/cat holds no pictures: expected \.png"):
+    with pytest.raises(InputFileError, match=r"val/cat holds no images: expected \.png"):
         open_dataset(f"folder:{tmp_path}")
 
 

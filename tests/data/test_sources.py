@@ -156,8 +156,8 @@ def test_fashion_mnist_is_found_in_both_layouts(
     [
         (b"\x1f\x8b damaged", r"train-images-idx3-ubyte\.gz cannot be read"),
         (gzip.compress(b"GIF89a"), "begins with 47 49 46 38, expected an idx file"),
-        (gzip.compress(idx(b"12", 3)), "holds 2 bytes, its header states 3"),
-        (gzip.compress(idx(b"", 3)[:6]), "ends within its header"),
+        (gzip.compress(idx(b"12", 1, 1, 3)), "holds 2 bytes, its header states 3"),
+        (gzip.compress(idx(b"", 1, 1, 3)[:6]), "ends within its header"),
     ],
 )
 def test_damaged_idx_files_are_named(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import copy
-import json
 from dataclasses import replace
 from functools import cache
 
+import msgspec
 import pytest
 import torch
 from micro_case import EXACT, Case, answers, assert_near, exported, pictures, tensors_of, written
@@ -14,9 +14,10 @@ from rule_nets import NETS
 from torch import Tensor
 
 from studentsearch.graph.rules import RULES, rule_of
+from studentsearch.records.student import ArchitectureRecord
 from studentsearch.student.build import build_with_weights
 from studentsearch.student.counts import is_counted_by_thop, thop_macs, torch_flops
-from studentsearch.student.spec import spec_from_json, spec_to_json
+from studentsearch.student.spec import spec_from_record, spec_to_record
 
 
 @cache
@@ -83,7 +84,9 @@ def test_another_counter_finds_the_same_integer(case: Case) -> None:
 def test_the_written_forms_are_the_student(case: Case) -> None:
     student = case.cut(some_gates(case))
     expected = answers(exported(student), case.images)
-    spec = spec_from_json(json.loads(json.dumps(spec_to_json(student.spec))), source="config.json")
+    spec = spec_from_record(
+        msgspec.json.decode(msgspec.json.encode(spec_to_record(student.spec)), type=ArchitectureRecord)
+    )
     assert spec == student.spec
     assert_near(answers(build_with_weights(spec, student.tensors), case.images), expected, 0.0)
     assert_near(answers(written(student), case.images), expected, 0.0)

@@ -53,7 +53,7 @@ def assert_loaded(network: nn.Module, weights: dict[str, Tensor]) -> None:
     assert all(torch.equal(loaded[name], weights[name]) for name in weights)
 
 
-@pytest.mark.parametrize("suffix", [".safetensors", ".pt", ".pth", ".pth.tar"])
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt", ".pth", ".pth.tar", ".th", ".ckpt", ".bin"])
 def test_files_are_read_back(tmp_path: Path, suffix: str) -> None:
     path, weights = tmp_path / f"w{suffix}", trained()
     if suffix == ".safetensors":
@@ -127,7 +127,7 @@ def test_file_without_tensors(tmp_path: Path, content: object, message: str) -> 
 
 
 def test_missing_file_and_unknown_kind(tmp_path: Path) -> None:
-    with pytest.raises(InputFileError, match=r"no such file; expected weights as \.safetensors"):
+    with pytest.raises(InputFileError, match=r"No such file or directory; expected weights as \.safetensors"):
         read_weights(tmp_path / "w.pt")
     (tmp_path / "w.h5").touch()
     with pytest.raises(InputFileError, match=r'a file of kind "\.h5"'):

@@ -1,10 +1,14 @@
 """Run folders written by hand, so that every figure of a report can be checked."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import made_nets
+import msgspec
+from made_student import write_facts
+
+from studentsearch.records.blocks import BlockShare
+from studentsearch.records.student import Counts
 
 Json = dict[str, object]
 FACTS: Json = {
@@ -65,17 +69,10 @@ def write_student(folder: Path, *, layers: int = 16) -> None:
         second,
         {"name": "classifier", "readers": [reader("classifier", ends_second, 100, 1)]},
     ]
-    teacher = {
-        "macs": 287_929_692,
-        "paper": 296_500_000,
-        "thop": 305_096_000,
-        "flops": 575_859_384,
-        "parameters": 769_162,
-    }
-    student = {"macs": 89_912_345, "paper": 93_100_000, "thop": 96_000_000, "flops": 179_824_690, "parameters": 401_234}
-    folder.mkdir(parents=True)
-    config = {"schema": 2, "counts": student, "teacher_counts": teacher, "blocks": blocks}
-    (folder / "config.json").write_text(json.dumps(config))
+    teacher = Counts(macs=287_929_692, paper=296_500_000, thop=305_096_000, flops=575_859_384, parameters=769_162)
+    student = Counts(macs=89_912_345, paper=93_100_000, thop=96_000_000, flops=179_824_690, parameters=401_234)
+    shares = msgspec.convert(blocks, list[BlockShare])
+    write_facts(folder, counts=student, teacher_counts=teacher, blocks=shares)
 
 
 def write_cut(folder: Path, net: str) -> None:
@@ -84,12 +81,9 @@ def write_cut(folder: Path, net: str) -> None:
     before = sum(layer.macs_before for block in blocks for layer in block.readers)
     after = sum(layer.macs_after for block in blocks for layer in block.readers)
     teacher, student = (
-        {"macs": macs, "paper": macs, "thop": macs, "flops": 2 * macs, "parameters": macs // 64}
-        for macs in (before, after)
+        Counts(macs=macs, paper=macs, thop=macs, flops=2 * macs, parameters=macs // 64) for macs in (before, after)
     )
-    folder.mkdir(parents=True)
-    config = {"schema": 2, "counts": student, "teacher_counts": teacher, "blocks": [asdict(block) for block in blocks]}
-    (folder / "config.json").write_text(json.dumps(config))
+    write_facts(folder, counts=student, teacher_counts=teacher, blocks=blocks)
 
 
 def write_manifest(folder: Path, kind: str, results: Json, *, status: str = "complete") -> None:

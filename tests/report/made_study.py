@@ -93,8 +93,6 @@ def write_older(folder: Path) -> None:
     found: Json = {"last": reached(1.28, 71.84), "best": reached(1.28, 71.84), "teacher": {"accuracy_test": 75.03}}
     found |= {"before": {"accuracy_test": 61.62}, "student": {"macs": 89_405_336, "parameters": 532_913}}
     write_run(folder, "distill", configuration, found, facts={"student": "runs/mine/students/90M"})
-    (folder / "student").mkdir()
-    (folder / "student" / "config.json").write_text(json.dumps({"schema": 2, "origin": {"teacher": "densenet"}}))
 
 
 def write_running(root: Path) -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 import made_runs
 import pandas as pd
 import pytest
+from made_student import write_config
 from rich.console import Console
 
 from studentsearch.errors import InputFileError
-from studentsearch.report import render_report, report_json, write_csv, write_html
+from studentsearch.report import report_json, write_csv, write_html
 from studentsearch.report.block_facts import BlockFacts, BranchFacts, ReaderFacts, SourceFacts, SumFacts
 from studentsearch.report.facts import read_student
 from studentsearch.report.strip import LayerRow, Strip, stage_strips
@@ -208,24 +209,17 @@ def test_page_shows_the_strips(tmp_path: Path) -> None:
     assert any(words.startswith("Removed (6): ") for words in page.words)
 
 
-def test_folder_of_the_first_version_is_read(tmp_path: Path) -> None:
-    made_runs.write_cut(tmp_path / "net", "resnet")
-    file = tmp_path / "net" / "config.json"
-    config = json.loads(file.read_text())
-    for block in config["blocks"]:
-        del block["sums"]
-        for entry in block["readers"]:
-            del entry["groups"]
-    file.write_text(json.dumps(config))
-    render_report(tmp_path / "net", Console(file=io.StringIO(), width=80))
-    assert read_student(tmp_path / "net").blocks[1].sums == ()
-
-
 def test_damaged_sum_is_named(tmp_path: Path) -> None:
     made_runs.write_cut(tmp_path / "net", "resnet")
-    file = tmp_path / "net" / "config.json"
-    file.write_text(file.read_text().replace('"is_removed": true', '"is_removed": 1', 1))
-    with pytest.raises(
-        InputFileError, match=r"sums\[2\]: branches\[1\]: found 1 at 'is_removed', expected true or false"
-    ):
+    content = (tmp_path / "net" / "config.json").read_bytes()
+    write_config(tmp_path / "net", content.replace(b'"is_removed":true', b'"is_removed":1', 1))
+    with pytest.raises(InputFileError, match=r"Expected `bool`, got `int` - at `.*sums.*branches.*is_removed"):
+        read_student(tmp_path / "net")
+
+
+def test_a_layer_that_keeps_more_than_it_had_is_refused(tmp_path: Path) -> None:
+    made_runs.write_cut(tmp_path / "net", "resnet")
+    content = (tmp_path / "net" / "config.json").read_bytes()
+    write_config(tmp_path / "net", content.replace(b'"inputs":16', b'"inputs":4', 1))
+    with pytest.raises(InputFileError, match=r"'layer1\.0\.conv1' keeps more channels than it had; copy the folder"):
         read_student(tmp_path / "net")

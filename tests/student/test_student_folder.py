@@ -1,10 +1,12 @@
 import ast
 import importlib.util
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
 from nets import DENSENETS, SMALL_NETS, Case, random_gates, small_case
@@ -13,6 +15,7 @@ from torch import Tensor, nn
 from studentsearch.errors import InputFileError
 from studentsearch.graph.network import Operation
 from studentsearch.graph.trace import trace
+from studentsearch.records.student import ArchitectureRecord, TeacherRecord, TrainingRecord
 from studentsearch.student.blocks import kept_by_block
 from studentsearch.student.build import build, build_with_weights
 from studentsearch.student.check import check_cut
@@ -27,7 +30,7 @@ from studentsearch.student.folder import (
 )
 from studentsearch.student.slice import Cut
 from studentsearch.student.source import model_source
-from studentsearch.student.spec import spec_from_json, spec_to_json
+from studentsearch.student.spec import spec_from_record, spec_to_record
 
 ORIGIN = Origin(
     teacher="densenet10_4",
@@ -37,6 +40,25 @@ ORIGIN = Origin(
     classes=("cat", "dog", "owl", "fox", "bee"),
     mean=(0.5, 0.25, 0.125),
     std=(0.1, 0.2, 0.3),
+)
+TRAINING = TrainingRecord(
+    method="kl",
+    init="inherit",
+    teachers=(TeacherRecord(name="densenet10_4", sha256="c" * 64, accuracy_test=90.0),),
+    via="",
+    step=100,
+    epoch=10.0,
+    epochs=10,
+    steps=None,
+    batch=64,
+    rate=0.02,
+    schedule="cosine",
+    weight_decay=1e-4,
+    seed=3,
+    augment="shift:1",
+    accuracy_before=40.0,
+    accuracy_held_out=80.0,
+    accuracy_test=81.25,
 )
 
 
@@ -76,6 +98,10 @@ def folder(tmp_path: Path, written: tuple[Case, Cut, StudentRecord]) -> Path:
     return tmp_path / "student"
 
 
+def through_json(record: ArchitectureRecord) -> ArchitectureRecord:
+    return msgspec.json.decode(msgspec.json.encode(record), type=ArchitectureRecord)
+
+
 def _import(path: Path) -> nn.Module:
     found = importlib.util.spec_from_file_location("stored_model", path)
     assert found is not None
@@ -90,7 +116,7 @@ def test_a_spec_comes_back_from_json(net: type[nn.Module]) -> None:
     case = small_case(net)
     for seed in range(3):
         spec = case.cut(random_gates(case.num_gates, share_open=0.5, seed=seed)).spec
-        assert spec_from_json(json.loads(json.dumps(spec_to_json(spec))), source="config.json") == spec
+        assert spec_from_record(through_json(spec_to_record(spec))) == spec
 
 
 @pytest.mark.parametrize("net", SMALL_NETS, ids=lambda net: net.__name__)
@@ -132,7 +158,7 @@ def test_a_written_student_comes_back_bit_for_bit(folder: Path, written: tuple[C
     assert is_student_folder(folder)
     assert stored.spec == student.spec
     assert stored.origin == ORIGIN
-    assert stored.config["counts"] == record.counts.as_dict()
+    assert stored.config.counts == record.counts
     assert state.keys() == student.tensors.keys()
     assert all(torch.equal(state[name], student.tensors[name]) for name in state)
     images = case.images.float()
@@ -145,20 +171,58 @@ def test_a_written_student_comes_back_bit_for_bit(folder: Path, written: tuple[C
 
 def test_the_card_names_teacher_cost_and_normalisation(folder: Path, written: tuple[Case, Cut, StudentRecord]) -> None:
     card = (folder / "README.md").read_text()
-    assert card.startswith("# Student of densenet10_4\n")
+    assert "\n# Student of densenet10_4\n" in card
     assert f"{written[2].counts.macs:,} (" in card
     assert "`[B, 3, 8, 8]`, pixels in 0..1 normalised with mean (0.5, 0.25, 0.125)" in card
+    assert "Its logits differ from those of the network it was cut from" in card
+    assert "model-index" not in card  # what its weights reach was not evaluated
 
 
-def test_other_weights_keep_everything_else(folder: Path, tmp_path: Path) -> None:
+def test_trained_weights_have_facts_and_a_card_of_their_own(folder: Path, tmp_path: Path) -> None:
     stored = read_student(folder)
     tensors = {name: t + 1 if t.is_floating_point() else t for name, t in stored.module.state_dict().items()}
-    rewrite_weights(folder, tmp_path / "taught", tensors)
+    (folder / "model.py").write_text("import os  # what lies there is not copied")
+    rewrite_weights(stored, tmp_path / "taught", tensors, replace(ORIGIN, data="cifar10"), TRAINING)
     taught = read_student(tmp_path / "taught")
     assert taught.spec == stored.spec
     assert all(torch.equal(taught.module.state_dict()[name], tensors[name]) for name in tensors)
-    assert {**taught.config, "weights_sha256": ""} == {**stored.config, "weights_sha256": ""}
-    assert (tmp_path / "taught" / "model.py").read_text() == (folder / "model.py").read_text()
+    unchanged = replace(taught.config, tensors_sha256=stored.config.tensors_sha256, origin=ORIGIN, training=None)
+    assert unchanged == stored.config
+    assert taught.config.training == TRAINING
+    source = (tmp_path / "taught" / "model.py").read_text()
+    assert "import os" not in source
+    assert "class Student(nn.Module)" in source
+    _, head, body = (tmp_path / "taught" / "README.md").read_text().split("---\n", 2)
+    assert '- "cifar10"\n' in head
+    assert "value: 81.25\n" in head
+    assert "| test images | 40.00 % | 81.25 % |" in body
+    assert "10 epochs, batch 64, learning rate 0.02" in body
+    assert f"Teacher: densenet10_4, 90.00 % on the test images, SHA-256 of its weights {'c' * 64}" in body
+    assert "its weights were trained since, so it answers otherwise" in body
+    assert "Its logits differ" not in body
+
+
+HOSTILE = 'densenet\n"""\nimport os  # \x1b[31m{0} \\" <b> `x` [l](u) |\u202e'
+
+
+def test_text_from_outside_reaches_source_and_card_only_escaped(
+    tmp_path: Path, written: tuple[Case, Cut, StudentRecord]
+) -> None:
+    _, student, record = written
+    origin = replace(ORIGIN, teacher=HOSTILE, data=HOSTILE, classes=(HOSTILE, "b", "c", "d", "\udcff"))
+    teacher = replace(TRAINING.teachers[0], name=HOSTILE)
+    training = replace(TRAINING, method=HOSTILE, augment=HOSTILE, schedule=HOSTILE, via=HOSTILE, teachers=(teacher,))
+    write_student(tmp_path, student, replace(record, origin=origin, training=training))
+    stored = read_student(tmp_path)
+    assert stored.origin.teacher == HOSTILE
+    source, card = ((tmp_path / name).read_text() for name in ("model.py", "README.md"))
+    first, *rest = ast.parse(source).body
+    assert isinstance(first, ast.Expr)
+    assert not any(isinstance(node, ast.Import) and node.names[0].name == "os" for node in rest)
+    assert not {char for char in source + card if not char.isprintable()} - {"\n"}
+    head, body = card.split("\n---\n")
+    assert head.count('"""') == 0
+    assert not re.search(r"(?<!\\)[<>|`\[]", body.partition("# ")[2].partition("\n")[0])
 
 
 def _flip(place: int) -> Callable[[Path], None]:
@@ -182,17 +246,31 @@ def _edit(**changes: object) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (_flip(-1), r"model\.safetensors: SHA-256 \w+\.\.\., config\.json says \w+\.\.\.; copy the folder again"),
-        (_flip(0), r"cannot read .*model\.safetensors"),
-        (lambda folder: (folder / "config.json").unlink(), "no config.json, so not a student folder"),
-        (lambda folder: (folder / "model.safetensors").unlink(), r"found no file .*model\.safetensors"),
-        (lambda folder: (folder / "config.json").write_text("{"), r"config\.json: unreadable"),
-        (lambda folder: (folder / "config.json").write_text("[]"), r"config\.json: not a JSON object"),
-        (_edit(schema=1), r"config\.json: schema 1, expected 2; export the student again"),
-        (_edit(architecture={"steps": []}), r"config\.json: not a student's architecture"),
-        (_edit(origin={"teacher": "x"}), r"config\.json: no complete origin"),
+        (_flip(-1), r"model\.safetensors: its tensors have SHA-256 \w+\.\.\., config\.json says \w+\.\.\.; copy"),
+        (_flip(0), r"model\.safetensors: its header: "),
+        (_flip(7), r"model\.safetensors: a header of [\d,]+ bytes; expected a safetensors file"),
+        (lambda folder: (folder / "config.json").unlink(), r"found no .*config\.json, so not a student folder"),
+        (lambda folder: (folder / "model.safetensors").unlink(), r"cannot read .*model\.safetensors: No such file"),
+        (lambda folder: (folder / "config.json").write_text("{"), r"config\.json: Input data was truncated; copy"),
+        (
+            lambda folder: (folder / "config.json").write_text("[]"),
+            r"config\.json: Expected `object`, got `array`",
+        ),
+        (_edit(schema=2), r"config\.json has schema 2; expected 3; search or distil again with this version"),
+        (
+            _edit(architecture={"steps": []}),
+            r"Expected `array` of length >= 1 - at `\$\.architecture\.steps`",
+        ),
+        (_edit(origin={"teacher": "x"}), r"config\.json: .*missing required field `teacher_sha256`.*\$\.origin"),
+        (
+            _edit(blocks=[]),
+            r"config\.json was changed: its SHA-256 is \w+\.\.\., the header of model\.safetensors",
+        ),
     ],
-    ids=["weights", "header", "no config", "no weights", "half", "list", "schema", "architecture", "origin"],
+    ids=[
+        *("weights", "header", "length", "no config", "no weights", "half", "list", "schema", "architecture", "origin"),
+        "figure",
+    ],
 )
 def test_a_damaged_folder_is_refused(folder: Path, damage: Callable[[Path], None], message: str) -> None:
     damage(folder)

@@ -12,6 +12,7 @@ from studentsearch.data.augment import Augmentation
 from studentsearch.data.dataset import ChannelStatistics, Dataset, Images, channel_statistics
 from studentsearch.data.sources.npz import NpzBatch, read_pixels, survey_npz
 from studentsearch.data.sources.pixel_cache import (
+    MAX_CLASSES,
     CacheFacts,
     Part,
     PartFacts,
@@ -30,8 +31,6 @@ from studentsearch.progress import Progress, SilentProgress
 
 _TRAIN_NAME = re.compile(r"train_data_batch_(\d+)\.npz")
 _TEST_NAME = "val_data.npz"
-# Four times those of the whole ImageNet; a damaged label would otherwise make millions of classes.
-_MOST_CLASSES = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +105,7 @@ def _build(source: _Source, files: tuple[SourceFile, ...], progress: Progress) -
     """Unpack all files to the cache; what can be wrong with them is looked for before anything is written."""
     train = [survey_npz(path, source.side) for path in source.train]
     test = survey_npz(source.path / _TEST_NAME, source.side)
-    num_classes = max(_highest_label(batch, _MOST_CLASSES) for batch in train)
+    num_classes = max(_highest_label(batch, MAX_CLASSES) for batch in train)
     _highest_label(test, num_classes)
     clear(source.cache)
     require_space(source.cache, sum(len(batch.labels) for batch in (*train, test)), source.image_shape)
@@ -166,7 +165,7 @@ def _dataset(
 
 def _highest_label(batch: NpzBatch, at_most: int) -> int:
     low, high = int(batch.labels.min()), int(batch.labels.max())
-    origin = ", the highest of the train files" if at_most < _MOST_CLASSES else ""
+    origin = ", the highest of the train files" if at_most < MAX_CLASSES else ""
     if low < 1 or high > at_most:
         raise InputFileError(
             f"{batch.path}: labels run from {low} to {high}, expected 1 to {at_most} at most{origin}: "

@@ -1,8 +1,8 @@
 """One npz batch of downsampled ImageNet: its labels at once, its pixels as a stream; nothing is unpickled."""
 
+import io
 import math
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,14 +12,20 @@ from typing import IO
 import numpy as np
 import numpy.typing as npt
 
+from studentsearch.decoding import open_regular_file
 from studentsearch.errors import InputFileError
 
 _CHUNK_PICTURES = 1024
 _MEMBERS = ("data.npy", "labels.npy")
 _CHANNELS = 3
 _SIDES = (32, 64)
-# Memory: a damaged header may claim any shape.
-_DAMAGED = (OSError, EOFError, MemoryError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
+_MAGIC_BYTES = 8
+_VERSIONS = {(1, 0), (2, 0), (3, 0)}
+_MAX_FILE_BYTES = 64 * 1024**3
+"""Bound on an npz file, eightfold the largest that is published."""
+_MAX_HEADER_BYTES = 10_000  # numpy's own bound
+_MAX_IMAGES = 10_000_000
+"""Bound on the images of a file; all of ImageNet has 1,281,167."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -64,15 +70,9 @@ def survey_npz(path: Path, side: int) -> NpzBatch:
             raise InputFileError(
                 f"{path} holds {found} and no {missing[0]}, expected data and labels: fetch the file again"
             )
-        with archive.open("labels.npy") as member:
-            labels = np.lib.format.read_array(member, allow_pickle=False)
+        labels = _read_labels(archive, path)
         with archive.open("data.npy") as member:
             header = _read_header(member)
-    if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(labels) == 0:
-        raise InputFileError(
-            f"{path}: labels are {labels.dtype} of shape {labels.shape}, expected a row of integers, one a picture: "
-            f"fetch the file again"
-        )
     _require_rows(path, header, num_pictures=len(labels), side=side)
     return NpzBatch(path=path, labels=labels.astype(np.int64), side=side)
 
@@ -109,17 +109,49 @@ def read_pixels(batch: NpzBatch) -> Iterator[bytes]:
 @contextmanager
 def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with (
+            open_regular_file(path, max_bytes=_MAX_FILE_BYTES, cure="fetch the file again") as file,
+            zipfile.ZipFile(file) as archive,
+        ):
             yield archive
-    except _DAMAGED as error:
+    except InputFileError:
+        raise
+    except Exception as error:  # what a damaged file raises depends on where it is damaged, and on its compression
         reason = " ".join(str(error).split())
         raise InputFileError(f"{path} cannot be read ({reason}), expected an npz file: fetch the file again") from error
 
 
+def _read_labels(archive: zipfile.ZipFile, path: Path) -> npt.NDArray[np.generic]:
+    """A row of integers; the header and the size that the archive states are compared before the row is read."""
+    with archive.open("labels.npy") as member:
+        header = _read_header(member)
+        if len(header.shape) != 1 or header.dtype.kind not in "iu" or not 1 <= header.shape[0] <= _MAX_IMAGES:
+            raise InputFileError(
+                f"{path}: labels are {header.dtype} of shape {header.shape}, expected a row of integers, "
+                f"1 to {_MAX_IMAGES:,}, one an image: fetch the file again"
+            )
+        num_bytes = header.shape[0] * header.dtype.itemsize
+        content = member.read(num_bytes + 1)
+    if len(content) != num_bytes:
+        raise InputFileError(
+            f"{path}: labels hold {'more' if len(content) > num_bytes else 'fewer'} bytes than their "
+            f"{header.shape[0]} integers: fetch the file again"
+        )
+    return np.frombuffer(content, dtype=header.dtype)
+
+
 def _read_header(member: IO[bytes]) -> _Header:
-    version = np.lib.format.read_magic(member)
+    """What an array claims to be; nothing of it is believed yet."""
+    start = member.read(_MAGIC_BYTES)
+    version = np.lib.format.read_magic(io.BytesIO(start))
+    if version not in _VERSIONS:
+        raise ValueError(f"an array of version {version}")
+    length = member.read(2 if version == (1, 0) else 4)
+    num_bytes = int.from_bytes(length, "little")
+    if num_bytes > _MAX_HEADER_BYTES:  # numpy would read as many first
+        raise ValueError(f"an array header of {num_bytes:,} bytes")
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, is_column_major, dtype = read(member)
+    shape, is_column_major, dtype = read(io.BytesIO(length + member.read(num_bytes)))
     return _Header(shape=shape, dtype=dtype, is_column_major=is_column_major)
 
 

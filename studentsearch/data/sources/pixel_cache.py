@@ -11,21 +11,27 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Literal
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from studentsearch.data.dataset import Images
 from studentsearch.data.mapped import map_pixels
-from studentsearch.errors import DiskError
+from studentsearch.decoding import read_json
+from studentsearch.errors import DiskError, InputFileError
 
 Part = Literal["train", "test"]
 _PARTS: tuple[Part, ...] = ("train", "test")
 _FACTS_NAME = "facts.json"
 _LOCK_NAME = "lock"
 _LABEL_BYTES = 8
+MAX_CLASSES = 100_000
+"""Four times those of the whole ImageNet; a damaged label or file of facts would otherwise make millions of classes."""
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +47,7 @@ class SourceFile:
 class PartFacts:
     """Pictures of one part, and the SHA-256 of the file of their pixels."""
 
-    num_pictures: int
+    num_pictures: Positive
     sha256: str
 
 
@@ -62,11 +68,11 @@ class CacheFacts:
 
     sources: tuple[SourceFile, ...]
     image_shape: tuple[int, int, int]
-    num_classes: int
+    num_classes: Annotated[int, msgspec.Meta(ge=1, le=MAX_CLASSES)]
     train: PartFacts
     test: PartFacts
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    mean: tuple[Share, ...]
+    std: tuple[Share, ...]
     fingerprint: str
 
 
@@ -88,10 +94,10 @@ def read_facts(folder: Path, sources: tuple[SourceFile, ...], image_shape: tuple
         The facts; None where there are none, the cache is of other files or pictures, or a file of it is not whole.
     """
     try:
-        facts = _parse(json.loads((folder / _FACTS_NAME).read_text(encoding="utf-8")))
+        facts = read_json(folder / _FACTS_NAME, CacheFacts, cure="it is built again")
         fits = facts.sources == sources and facts.image_shape == image_shape
         return facts if fits and _is_whole(folder, facts) else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, InputFileError):
         return None
 
 
@@ -216,19 +222,6 @@ def _flush(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _parse(value: dict[str, Any]) -> CacheFacts:
-    return CacheFacts(
-        sources=tuple(SourceFile(**source) for source in value["sources"]),
-        image_shape=tuple(value["image_shape"]),
-        num_classes=value["num_classes"],
-        train=PartFacts(**value["train"]),
-        test=PartFacts(**value["test"]),
-        mean=tuple(value["mean"]),
-        std=tuple(value["std"]),
-        fingerprint=value["fingerprint"],
-    )
 
 
 def _is_whole(folder: Path, facts: CacheFacts) -> bool:

@@ -15,7 +15,7 @@ from studentsearch.data.sources.idx import find_idx, read_idx
 from studentsearch.errors import InputFileError
 
 _DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
-_IDX_FILES = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
+_IDX_FILES = {"train-images-idx3": 3, "train-labels-idx1": 1, "t10k-images-idx3": 3, "t10k-labels-idx1": 1}  # axes
 _MEAN = {"cifar10": (0.4914, 0.4822, 0.4465), "cifar100": (0.5071, 0.4865, 0.4409)}
 _STD = {"cifar10": (0.2470, 0.2435, 0.2616), "cifar100": (0.2673, 0.2564, 0.2762)}
 
@@ -78,7 +78,9 @@ def open_fashion_mnist(root: Path, *, download: bool) -> Dataset:
             raise _missing("fashion-mnist", raw, searched=(root, _DEBIAN_FASHION_MNIST))
         _fetch("fashion-mnist", raw, lambda: datasets.FashionMNIST(root, download=True))
         folder = raw
-    train_pixels, train_labels, test_pixels, test_labels = (read_idx(folder, name) for name in _IDX_FILES)
+    train_pixels, train_labels, test_pixels, test_labels = (
+        read_idx(folder, name, num_axes=num_axes) for name, num_axes in _IDX_FILES.items()
+    )
     return Dataset(
         name="fashion-mnist",
         classes=tuple(datasets.FashionMNIST.classes),
