@@ -70,7 +70,7 @@ def plain_network(module: nn.Module, *input_shapes: tuple[int, ...], skip: Seque
 
 def _insist(module: nn.Module, plain: nn.Module, input_shapes: tuple[tuple[int, ...], ...]) -> None:
     """Compare both on random images."""
-    images = _images(plain, input_shapes, number=2)
+    images = _images(module, input_shapes, number=2)
     difference = _difference(_answers(module, images), _answers(plain, images))
     if not difference <= _TOLERANCE:
         raise UnsupportedGraphError(
@@ -83,7 +83,7 @@ def _insist(module: nn.Module, plain: nn.Module, input_shapes: tuple[tuple[int, 
 def _is_bound(module: nn.Module, plain: nn.Module, input_shapes: tuple[tuple[int, ...], ...]) -> bool:
     """Whether the network takes larger pictures and the plain layers answer otherwise for them, or not at all."""
     larger = tuple((shape[0], *(size + _LARGER for size in shape[1:])) for shape in input_shapes)
-    images = _images(plain, larger, number=1)
+    images = _images(module, larger, number=1)
     try:
         expected = _answers(module, images)
     except Exception:  # whatever it raises, it takes no such pictures
@@ -95,9 +95,9 @@ def _is_bound(module: nn.Module, plain: nn.Module, input_shapes: tuple[tuple[int
     return not _difference(expected, found) <= _TOLERANCE
 
 
-def _images(plain: nn.Module, shapes: tuple[tuple[int, ...], ...], *, number: int) -> list[torch.Tensor]:
+def _images(module: nn.Module, shapes: tuple[tuple[int, ...], ...], *, number: int) -> list[torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
-    parameter = next(plain.parameters(), None)
+    parameter = next(module.parameters(), None)
     dtype, device = (torch.float32, None) if parameter is None else (parameter.dtype, parameter.device)
     return [torch.randn(number, *shape, generator=generator).to(device, dtype) for shape in shapes]
 

@@ -95,6 +95,7 @@ class _Scissors:
         self._roots = {node.path.partition(".")[0] for node in network.nodes}
         self._taken = {name for node in network.nodes for name in (node.name, node.path)}
         self._parameters = OutsideLayers(network, tensors)
+        self._layers: dict[str, Operation] = {}
         self.steps: list[Step] = []
         self.tensors: dict[str, Tensor] = {}
 
@@ -175,6 +176,9 @@ class _Scissors:
 
     def _write(self, node: Node, operation: Operation, inputs: tuple[str, ...], present: Indices) -> None:
         path = node.path if node.path or operation.kind in _PATHLESS else self._path_of_call(node.name)
+        if path and self._layers.setdefault(path, operation) != operation:
+            # A norm without tensors that was called with other numbers of channels: one layer a number.
+            path = self._fresh(node, "_again")[1]
         self.steps.append(Step(name=node.name, path=path, operation=operation, inputs=inputs))
         self._emitted[node.index] = _Emitted(step=node.name, present=present)
 

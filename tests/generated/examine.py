@@ -36,7 +36,7 @@ SHARES = (0.1, 0.5, 0.9)
 TOLERANCE = 1e-10  # float64, relative to the largest entry; only the order of summation differs
 _EXACT = 1e-12  # the same, where nothing is cut and only a kernel may differ
 _AMPLIFIED = 1e3  # differences below so many times what rounding makes are the network's own
-_FORM = re.compile(r"^[^:]+: .+[;,] \S.+$")
+_FORM = re.compile(r"^(?=.*(\blayer\d|\btable\d|\bx\d|generated\.py:\d|\bNet\b|^[a-z_]\w*: )).+: .+; .+$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,20 +79,30 @@ def examine(program: Program) -> Outcome:
     except UnsupportedGraphError as error:
         return _refused(str(error))
     except _WrongError as error:
-        return Outcome(kind="wrong", reason=re.sub(r"[\d.e+-]*\d[\d.e+-]*", "#", str(error)), detail=str(error))
+        return Outcome(kind="wrong", reason=_without_numbers(str(error)), detail=str(error))
     except Exception as error:
+        # the innermost place of ours, and what was said there
         entries = [entry for entry in traceback.extract_tb(error.__traceback__) if "studentsearch" in entry.filename]
         place = f"{Path(entries[-1].filename).name}:{entries[-1].name}" if entries else "outside"
-        return Outcome(kind="crash", reason=f"{type(error).__name__} in {place}", detail=traceback.format_exc())
+        return Outcome(
+            kind="crash",
+            reason=f"{type(error).__name__} in {place}: {_without_numbers(str(error))[:60]}",
+            detail=traceback.format_exc(),
+        )
 
 
 def _refused(message: str) -> Outcome:
-    if "\n" in message or not _FORM.match(message):
+    if not _FORM.match(message):
         return Outcome(kind="crash", reason="a refusal that is not one line with place and cure", detail=message)
     if "answers otherwise" in message:
         return Outcome(kind="wrong", reason="the plain layers answer otherwise", detail=message)
-    reason = re.sub(r"\([^()]*\)|\[[^\]]*\]|\w*\d[\w.]*", "#", message.partition(": ")[2]).partition(";")[0]
-    return Outcome(kind="refused", reason=reason[:90], detail=message)
+    return Outcome(kind="refused", reason=_without_numbers(message.partition(": ")[2])[:90], detail=message)
+
+
+def _without_numbers(message: str) -> str:
+    """The first line up to its cure, the same for all networks with one cause."""
+    first = (message.strip().splitlines() or [""])[0].partition(";")[0]
+    return re.sub(r"\([^()]*\)|\[[^\]]*\]|\w*\d[\w.+-]*", "#", first)
 
 
 class _Examination:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from studentsearch.errors import UnsupportedGraphError
@@ -25,6 +25,7 @@ _ANY = {
     "database": None,
     "deadline": None,
     "print_blob": False,
+    "phases": (Phase.generate,),
     "suppress_health_check": list(HealthCheck),
 }
 # What no line of a network can be: made of others by the trace, or by students alone.
