@@ -27,8 +27,8 @@ from studentsearch.graph.functional import (
     pieces_of,
     place_of,
     shape_of,
-    with_torch_names,
     with_both,
+    with_torch_names,
 )
 from studentsearch.graph.links import all_of, same
 from studentsearch.graph.movement import (
