@@ -99,7 +99,7 @@ def _size_step(module: nn.Module, plain: nn.Module, input_shapes: tuple[tuple[in
 
 
 def _holds(module: nn.Module, plain: nn.Module, shapes: tuple[tuple[int, ...], ...]) -> bool:
-    """Whether both answer alike, or the network itself takes no such images; whatever they say meanwhile is not shown."""
+    """Whether both answer alike, or the network itself takes no such images; what they print is not shown."""
     images = _images(plain, shapes, number=1)
     with redirect_stderr(StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
