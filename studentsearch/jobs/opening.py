@@ -66,14 +66,14 @@ class OpenedModel:
         module: The network as plain layers, in evaluation mode.
         network: Its trace.
         sha256: Hash over its weights as they were given.
-        is_bound: Whether it holds for pictures of the data's size only, though what it was written from takes others.
+        size_step: It holds for images whose size differs from the data's by multiples of this, 0 for the data's only.
     """
 
     name: str
     module: nn.Module
     network: Network
     sha256: str
-    is_bound: bool
+    size_step: int
 
 
 def data_name(options: DataOptions, model: str) -> str:
@@ -173,7 +173,7 @@ def open_model(
             "give the data it was trained on"
         )
     plain_module = plain.module.to(memory_format=torch.channels_last)
-    return OpenedModel(name=name, module=plain_module, network=network, sha256=sha256, is_bound=plain.is_bound)
+    return OpenedModel(name=name, module=plain_module, network=network, sha256=sha256, size_step=plain.size_step)
 
 
 def published_normalization(name: str, weights: Path | None, options: DataOptions) -> Normalization | None:

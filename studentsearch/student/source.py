@@ -7,8 +7,8 @@ import inspect
 from studentsearch.graph import layers
 from studentsearch.graph.arguments import INPUT, write
 from studentsearch.graph.names import is_attribute
-from studentsearch.printable import docstring
 from studentsearch.graph.owners import TENSOR_ROLES
+from studentsearch.printable import docstring
 from studentsearch.student.spec import Step, StudentSpec
 
 _OWN = {"Select": layers.Select, "Constant": layers.Constant, "StochasticDepth": layers.StochasticDepth}

@@ -19,6 +19,7 @@ from studentsearch.student.build import build_with_weights
 from studentsearch.student.plain import PlainNetwork, plain_network
 from studentsearch.student.slice import Cut, cut
 from studentsearch.student.source import model_source
+from studentsearch.student.wellformed import spec_problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +109,7 @@ def assert_cut_is_masked(net: Net, *, is_thorough: bool = True) -> None:
     sites = gate_sites(plain.network)
     for gates in gate_settings(sites, is_thorough=is_thorough):
         student = cut_with(plain, sites, gates)
+        assert spec_problem(student.spec) is None
         modules = build_with_weights(student.spec, student.tensors), written(student)
         original = masked(net.module, sites, gates)
         for shapes, number in ((net.shapes, 2), (net.larger or net.shapes, 3)):
