@@ -72,6 +72,11 @@ class Draft:
         """Whether something that is not needed happens."""
         return self.pick([False] * (one_in - 1) + [True])
 
+    @property
+    def num_setups(self) -> int:
+        """Lines of `__init__` so far."""
+        return len(self._layers)
+
     def layer(self, constructor: str) -> str:
         """A new layer, as forward calls it."""
         name = f"layer{len(self._layers)}"

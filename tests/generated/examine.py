@@ -19,7 +19,9 @@ from studentsearch.graph.gates import gate_sites, num_gates, scale_weights
 from studentsearch.graph.links import Mask
 from studentsearch.graph.liveness import liveness
 from studentsearch.graph.macs import count_macs
+from studentsearch.graph.network import Node
 from studentsearch.graph.trace import Traced, trace_with_state
+from studentsearch.graph.weighted import is_reader
 from studentsearch.student.build import build_with_weights
 from studentsearch.student.check import CutCheck
 from studentsearch.student.counts import Counts, torch_flops
@@ -141,10 +143,12 @@ class _Examination:
 
     def _other_sizes(self) -> list[Tensor] | None:
         """Images of another size, if the network takes such and the tool says that its students do."""
+        step = self._plain.size_step
         shapes: tuple[Shape, ...] = tuple(
-            (shape[0], *(size + 1 + place for place, size in enumerate(shape[1:]))) for shape in self._program.shapes
+            (shape[0], *(size + step * (1 + place) for place, size in enumerate(shape[1:])))
+            for shape in self._program.shapes
         )
-        if self._plain.is_bound or all(len(shape) < 2 for shape in shapes):
+        if step == 0 or all(len(shape) < 2 for shape in shapes):
             return None
         others = images(shapes, 2)
         try:
@@ -209,8 +213,17 @@ class _Examination:
             raise _WrongError(f"{when}: the student differs by {gap:.1e}")
 
     def _masked(self, is_open: Mask, batch: Sequence[Tensor]) -> list[Tensor]:
-        network, state = self._traced.network, self._traced.state
-        return tensors_of(masked_answer(self._module, network, state, self._sites, is_open, batch))
+        """What the original answers with closed gates.
+
+        Where parts that nothing reads have gone from a gated layer, its gates are those of what is left: there the plain
+        network, which was compared with the original, is masked in its place.
+        """
+        readers = {node.path: node for node in self._traced.network.nodes if is_reader(node)}
+        left = [self._network.nodes[site.node] for site in self._sites]
+        is_whole = all(node.path in readers and _num_read(node) == _num_read(readers[node.path]) for node in left)
+        module = self._module if is_whole else self._plain.module
+        network, state = (self._traced.network, self._traced.state) if is_whole else (self._network, self._state)
+        return tensors_of(masked_answer(module, network, state, self._sites, is_open, batch))
 
     def _is_rounding(self, is_open: Mask, batch: Sequence[Tensor], gap: float) -> bool:
         """Whether rounding alone changes the network's answer as much."""
@@ -252,6 +265,11 @@ _ORIGIN = Origin(
     mean=(0.0,),
     std=(1.0,),
 )
+
+
+def _num_read(node: Node) -> int:
+    """Entries of the input that a reader's weight has."""
+    return node.operation.integer("in_features" if node.operation.kind == "Linear" else "in_channels")
 
 
 def build(student: Cut) -> nn.Module:

@@ -67,6 +67,9 @@ _COMPARISONS = {
     "logical_and": "torch.where(torch.logical_and({x} > 0, {y} > 0), {x}, 0.5)",
     "logical_or": "torch.where(torch.logical_or({x} > 0, {y} > 0), {x}, 0.5)",
     "logical_not": "torch.where(torch.logical_not({x} > 0), {x}, 0.5)",
+    "bitwise_and": "torch.where(({x} > 0) & ({y} > 0), {x}, 0.5)",
+    "bitwise_or": "torch.where(({x} > 0) | ({y} > 0), {x}, 0.5)",
+    "bitwise_not": "torch.where(~({x} > 0), {x}, 0.5)",
     "isnan": "torch.masked_fill({x}, torch.isnan({x}), 0.0)",
     "isinf": "torch.masked_fill({x}, torch.isinf({x}), 0.0)",
 }
@@ -205,6 +208,7 @@ JOINS: dict[str, Maker] = {
     **{f"torch.{name}": _template(template) for name, template in _COMPARISONS.items()},
     **{f"torch.{name}": _template(f"{{x}} + torch.{name}({text})") for name, text in _LIKE.items()},
     "torch.add": _operator("+"),
+    "Tensor.type_as": _template("({x} > 0.1).type_as({x}) * {y}"),
     "Tensor.expand_as": _template("{x} + ({y}).expand_as({x})"),
 }
 """Of several tensors."""

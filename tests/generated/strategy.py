@@ -79,9 +79,9 @@ def _stem(draft: Draft) -> None:
             OPERATIONS[kind](draft, x)
 
 
-def step(draft: Draft, makers: Sequence[Maker]) -> None:
+def step(draft: Draft, makers: Sequence[Maker], *, trials: int = _TRIALS) -> None:
     """One more line, if it fits."""
-    for _ in range(_TRIALS):
+    for _ in range(trials):
         maker = draft.pick(makers)
         recent = draft.values[::-1]
         x = recent[draft.pick((0, 0, 0, 1, 2, 3)) % len(recent)]

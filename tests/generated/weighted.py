@@ -49,7 +49,7 @@ def convolution(axes: int, *, is_transposed: bool, spelling: str = "layer") -> M
         first, second = (inputs, outputs) if is_transposed else (outputs, inputs)
         weight = draft.parameter((first, second // groups, *(kernel for _ in range(axes))))
         bias = draft.pick(("None", "parameter"))
-        bias = draft.parameter((outputs,)) if bias == "parameter" else bias
+        bias = draft.parameter((outputs,), may_share=False) if bias == "parameter" else bias
         draft.emit(f"{spelling}({x}, {weight}, {bias}, {rest})")
 
     return make
@@ -63,7 +63,7 @@ def _linear(draft: Draft, x: Value) -> None:
 def _linear_call(draft: Draft, x: Value) -> None:
     outputs = width(draft, x)
     weight = draft.parameter((outputs, x.shape[-1]))
-    bias = draft.parameter((outputs,)) if draft.chance() else "None"
+    bias = draft.parameter((outputs,), may_share=False) if draft.chance() else "None"
     draft.emit(f"F.linear({x}, {weight}, {bias})")
 
 
@@ -102,33 +102,40 @@ def _last_axes_norm(kind: str) -> Maker:
     return make
 
 
-def _norm_call(name: str) -> Maker:
-    """A norm as a function, with or without parameters."""
+def _norm_call(name: str, home: str) -> Maker:
+    """A norm as a function, with or without parameters; those of torch want all of their arguments."""
 
     def make(draft: Draft, x: Value) -> None:
         over = x.shape[draft.pick(range(x.rank)) :] if name in {"layer_norm", "rms_norm"} else x.shape[:1]
         weight = draft.parameter(over) if draft.chance() else "None"
-        bias = draft.parameter(over) if draft.chance() else "None"
+        bias = draft.parameter(over, may_share=False) if draft.chance() else "None"
+        is_functional = home == "F"
         match name:
             case "batch_norm":
-                number = len(draft.parameters)
-                for role, start in (("running_mean", "zeros"), ("running_var", "ones")):
-                    made = f"torch.{start}({x.shape[0]}, dtype=torch.float64)"
-                    draft.setup(f'self.register_buffer("own{number}_{role}", {made})')
-                statistics = f"self.own{number}_running_mean, self.own{number}_running_var"
-                draft.emit(f"F.batch_norm({x}, {statistics}, {weight}, {bias})")
-            case "instance_norm":
+                statistics = _statistics(draft, x.shape[0])
+                given = f"{statistics}, {weight}, {bias}" if is_functional else f"{weight}, {bias}, {statistics}"
+                draft.emit(f"{home}.batch_norm({x}, {given}{'' if is_functional else ', False, 0.1, 1e-5, False'})")
+            case "instance_norm" if is_functional:
                 draft.emit(f"F.instance_norm({x}, weight={weight}, bias={bias})")
+            case "instance_norm":
+                draft.emit(f"torch.instance_norm({x}, {weight}, {bias}, None, None, True, 0.1, 1e-5, False)")
             case "group_norm":
                 groups = draft.pick([number for number in range(x.shape[0], 0, -1) if x.shape[0] % number == 0])
-                draft.emit(f"F.group_norm({x}, {groups}, {weight}, {bias})")
+                draft.emit(f"{home}.group_norm({x}, {groups}, {weight}, {bias})")
             case "rms_norm":
-                draft.emit(f"F.rms_norm({x}, {over}, {weight})")
+                draft.emit(f"{home}.rms_norm({x}, {over}, {weight})")
             case _:
-                spelling = draft.pick(("F.layer_norm", "torch.layer_norm"))
-                draft.emit(f"{spelling}({x}, {over}, {weight}, {bias})")
+                draft.emit(f"{home}.layer_norm({x}, {over}, {weight}, {bias})")
 
     return make
+
+
+def _statistics(draft: Draft, size: int) -> str:
+    """Buffers for a mean and a variance."""
+    number = draft.num_setups
+    for role, start in (("running_mean", "zeros"), ("running_var", "ones")):
+        draft.setup(f'self.register_buffer("own{number}_{role}", torch.{start}({size}, dtype=torch.float64))')
+    return f"self.own{number}_running_mean, self.own{number}_running_var"
 
 
 def _pool(kind: str, axes: int) -> Maker:
@@ -295,13 +302,13 @@ def _einsum(draft: Draft, x: Value) -> None:
     draft.emit(f'torch.einsum("oc,b{axes}->bo{axes[1:]}", {weight}, {x})')
 
 
-def _response_norm(draft: Draft, x: Value) -> None:
+def _response_norm(draft: Draft, x: Value, *, is_layer: bool) -> None:
     if x.rank < 2:
         raise MisfitError
-    if draft.chance():
-        draft.emit(f"F.local_response_norm({x}, 2)")
-    else:
+    if is_layer:
         draft.apply("nn.LocalResponseNorm(3)", x)
+    else:
+        draft.emit(f"F.local_response_norm({x}, 2)")
 
 
 READERS: dict[str, Maker] = {
@@ -326,10 +333,13 @@ NORMS: dict[str, Maker] = {
     **{kind: _last_axes_norm(kind) for kind in ("LayerNorm", "RMSNorm")},
     "PReLU": _prelu,
     **{f"{home}prelu": _prelu_call(f"{short}.prelu") for home, short in ((_F, "F"), ("torch.", "torch"))},
-    **{f"{_F}{name}_norm": _norm_call(f"{name}_norm") for name in ("batch", "instance", "layer", "rms", "group")},
-    "torch.layer_norm": _norm_call("layer_norm"),
-    "LocalResponseNorm": _response_norm,
-    f"{_F}local_response_norm": _response_norm,
+    **{
+        f"{home}{name}_norm": _norm_call(f"{name}_norm", short)
+        for name in ("batch", "instance", "layer", "rms", "group")
+        for home, short in ((_F, "F"), ("torch.", "torch"))
+    },
+    "LocalResponseNorm": lambda draft, x: _response_norm(draft, x, is_layer=True),
+    f"{_F}local_response_norm": lambda draft, x: _response_norm(draft, x, is_layer=False),
     f"{_F}normalize": _along("F.normalize"),
     **{kind: _along_layer(kind) for kind in ("Softmax", "LogSoftmax", "Softmin", "Softmax2d")},
     **{f"{_F}{name}": _along(f"F.{name}") for name in ("softmax", "log_softmax", "softmin")},
