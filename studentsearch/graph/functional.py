@@ -226,13 +226,32 @@ def with_both(kind: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def layer_of_call(
     kind: str, bound: Mapping[str, object], state: Mapping[str, Tensor], shape: tuple[int, ...], source: fx.Node
 ) -> Operation:
-    """The layer of a functional call, from its arguments and the shapes of its weights."""
+    """The layer of a functional call, from its arguments and the shapes of its weights.
+
+    Args:
+        kind: The layer, norms without their number of axes.
+        bound: The call's arguments by name.
+        state: Its weights by role.
+        shape: What it makes, without the batch.
+        source: The tensor that it reads.
+
+    Returns:
+        The layer.
+
+    Raises:
+        UnsupportedGraphError: An instance norm without positions.
+    """
     axes = len(shape) - 1
     inputs = source.meta["value"].shape[1]
     match kind:
         case "Linear":
             outputs, features = state["weight"].shape
             values: dict[str, object] = {"in_features": features, "out_features": outputs, "bias": "bias" in state}
+        case "InstanceNorm" if axes == 0:
+            raise UnsupportedGraphError(
+                "norms [B, features] over positions, which it has none of; expected [B, C, ...]; take it out, or "
+                "norm with F.layer_norm"
+            )
         case "BatchNorm" | "InstanceNorm":
             kind = f"{kind}{max(axes, 1)}d"
             values = {

@@ -192,7 +192,7 @@ class _Examination:
         if self._others is not None:
             try:
                 answer = _answer(module, self._others)
-            except RuntimeError as error:
+            except (RuntimeError, ValueError) as error:
                 if "made for" not in str(error):
                     raise _WrongError(f"another size: the student does not take it: {error}") from error
             else:
