@@ -8,6 +8,8 @@ from itertools import count
 
 import numpy as np
 from torch import Tensor, nn
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
 
 from studentsearch.errors import UnsupportedGraphError
 from studentsearch.graph.links import all_of
@@ -24,15 +26,23 @@ def tensors_of_layer(module: nn.Module) -> Mapping[str, Tensor]:
     """The tensors that a layer computes with, by role.
 
     Args:
-        module: A layer; a parametrization of it is read as the weight that it computes.
+        module: A layer; a weight that weight norm, spectral norm or a parametrization computes is read as it is.
 
     Returns:
         The very tensors, not detached.
     """
     state = dict(module.state_dict(keep_vars=True).items())
-    if not any(".parametrizations." in f".{name}" for name in state):
+    computed: dict[str, Tensor] = {}
+    for hook in module._forward_pre_hooks.values():
+        # What torch.nn.utils computed before it had parametrizations; as in evaluation.
+        if isinstance(hook, WeightNorm):
+            computed[hook.name] = hook.compute_weight(module)
+        elif isinstance(hook, SpectralNorm):
+            computed[hook.name] = hook.compute_weight(module, do_power_iteration=False)
+    if not computed and not any(".parametrizations." in f".{name}" for name in state):
         return state
-    return {role: tensor for role in TENSOR_ROLES if isinstance(tensor := getattr(module, role, None), Tensor)}
+    found = {role: computed.get(role, getattr(module, role, None)) for role in TENSOR_ROLES}
+    return {role: tensor for role, tensor in found.items() if isinstance(tensor, Tensor)}
 
 
 class Owners:

@@ -165,8 +165,8 @@ class _Conversion:
     def _layer(self, fx_node: fx.Node) -> _Value:
         path = str(fx_node.target)
         module = self._recording.modules[path]
-        operation = describe_module(module, path)
         given = self._inputs(fx_node)
+        operation = describe_module(module, path, rank=_rank(fx_node))
         if operation.kind == "Identity":
             return self._values[given[0]]
         if operation.kind in {"Flatten", "Unflatten", "ChannelShuffle", "PixelShuffle", "PixelUnshuffle"}:
@@ -366,6 +366,12 @@ class _Conversion:
         given: list[fx.Node] = []
         encode((fx_node.args, *fx_node.kwargs.values()), numbering(given), BATCH)
         return tuple(given)
+
+
+def _rank(fx_node: fx.Node) -> int:
+    """Axes of a tensor without the batch; 0 for several tensors."""
+    value = fx_node.meta["value"]
+    return value.dim() - 1 if isinstance(value, Tensor) else 0
 
 
 def _same_for_all(fx_node: fx.Node, value: _Value) -> _Value:

@@ -25,6 +25,7 @@ from studentsearch.graph.network import Network
 from studentsearch.jobs.building import fresh_model, weights_file
 from studentsearch.jobs.options import DataOptions
 from studentsearch.models.libraries import library_statistics
+from studentsearch.models.preparation import frozen_note
 from studentsearch.models.published import published_weights
 from studentsearch.models.registry import build_model, canonical_name
 from studentsearch.models.weights import MAX_WEIGHTS_BYTES, WEIGHTS_CURE, load_weights, read_weights
@@ -164,6 +165,9 @@ def open_model(
     note = None if file is None else load_weights(module, read_weights(file), source=str(file))
     if note is not None and progress is not None:
         progress.say(note)
+    frozen = frozen_note(module)
+    if frozen is not None and progress is not None:
+        progress.say(f"{frozen}; a search and students train them all the same")
     sha256 = state_sha256(module.state_dict())
     plain = plain_network(module.eval(), data.dataset.image_shape, skip=skip)
     network = plain.network
