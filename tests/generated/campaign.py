@@ -87,12 +87,16 @@ def examined(number: int, start: int) -> Tally:
         How they came out; finds are as they were drawn.
     """
     tally = Tally()
+    seen: set[str] = set()
 
     @seed(start)
-    @_profile(number, Phase.generate)
+    @_profile(2 * number, Phase.generate)
     @given(networks())
     def run(program: Program) -> None:
-        tally.add(program, examine(program), start)
+        # Many ways to draw make one network, which is examined once.
+        if str(program) not in seen and len(seen) < number:
+            seen.add(str(program))
+            tally.add(program, examine(program), start)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -114,7 +118,7 @@ def shrunk(key: tuple[str, str], start: int) -> tuple[Program, Outcome] | None:
     trials = Counter[str]()
 
     @seed(start)
-    @_profile(CHUNK, Phase.generate, Phase.shrink)
+    @_profile(2 * CHUNK, Phase.generate, Phase.shrink)
     @given(networks())
     def run(program: Program) -> None:
         trials["shrinking"] += bool(found)

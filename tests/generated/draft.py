@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,10 +28,18 @@ class MisfitError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Value:
-    """A tensor of the network, `shape` without the batch."""
+    """A tensor of the network.
+
+    Attributes:
+        name: Its name in forward.
+        shape: Without the batch.
+        axis: Where its channels probably are, for the choice of what reads it.
+        is_input: Whether it is an image.
+    """
 
     name: str
     shape: Shape
+    axis: int = 0
     is_input: bool = False
 
     @property
@@ -55,6 +64,7 @@ class Draft:
         self._num_names = len(shapes)
         self.called: list[str] = []
         self.num_taken_back = 0
+        self.axis = 0
         self.parameters: dict[str, Shape] = {}
         self.values: list[Value] = []
         generator = torch.Generator().manual_seed(0)
@@ -113,7 +123,7 @@ class Draft:
         (name,) = self._names(1)
         self._space[name] = result
         self._lines.append(f"{name} = {expression}")
-        self.values.append(Value(name=name, shape=shape))
+        self.values.append(self._value(name, shape))
         return self.values[-1]
 
     def apply(self, constructor: str, x: Value | str) -> Value:
@@ -129,7 +139,7 @@ class Draft:
         names = self._names(len(results))
         self._space |= dict(zip(names, results, strict=True))
         self._lines.append(f"{', '.join(names)}{',' if len(names) == 1 else ''} = {expression}")
-        self.values += [Value(name=name, shape=shape) for name, shape in zip(names, shapes, strict=True)]
+        self.values += [self._value(name, shape) for name, shape in zip(names, shapes, strict=True)]
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
@@ -152,6 +162,14 @@ class Draft:
     def program(self, answer: str) -> Program:
         """The network."""
         return Program(shapes=self._shapes, layers=tuple(self._layers), lines=tuple(self._lines), answer=answer)
+
+    def loose_ends(self) -> list[Value]:
+        """Tensors that no line reads, the last first."""
+        read = set(re.findall(r"\bx\d+\b", " ".join(line.partition(" = ")[2] for line in self._lines)))
+        return [value for value in reversed(self.values) if value.name not in read and not value.is_input]
+
+    def _value(self, name: str, shape: Shape) -> Value:
+        return Value(name=name, shape=shape, axis=min(self.axis, len(shape) - 1))
 
     def _names(self, number: int) -> list[str]:
         self._num_names += number

@@ -78,12 +78,14 @@ def _unflatten_layer(draft: Draft, x: Value) -> None:
 
 def _permute(draft: Draft, x: Value) -> None:
     axes = draft.pick(list(permutations(range(1, x.rank + 1)))[::-1])
+    draft.axis = axes.index(x.axis + 1)
     draft.emit(draft.pick((f"{x}.permute(0, {', '.join(map(str, axes))})", f"torch.permute({x}, {(0, *axes)})")))
 
 
 def _transpose(name: str) -> Maker:
     def make(draft: Draft, x: Value) -> None:
         one, other = draft.pick([(i, j) for j in range(x.rank, 0, -1) for i in range(1, j)])
+        draft.axis = {one - 1: other - 1, other - 1: one - 1}.get(x.axis, x.axis)
         spelled = [f"{x}.{name}({one}, {other})", f"torch.{name}({x}, {one}, {other})"]
         if name == "transpose" and other == x.rank and one == x.rank - 1:
             spelled += [f"{x}.mT", f"{x}.transpose(-2, -1)"]
@@ -255,6 +257,7 @@ def _tokens(draft: Draft, x: Value) -> None:
     """Positions as tokens, or tokens as positions."""
     if x.rank < 2:
         raise MisfitError
+    draft.axis = 1
     draft.emit(f"{x}.flatten(2).transpose(1, 2)")
 
 

@@ -43,7 +43,8 @@ def _shared_tensors(draft: Draft, x: Value) -> None:
 
 
 _FAMILIES: tuple[tuple[int, Sequence[Maker]], ...] = (
-    (7, tuple(weighted.READERS.values())),
+    (6, (weighted.reader,)),
+    (1, tuple(weighted.READERS.values())),
     (2, tuple(pointwise.POINTWISE.values())),
     (3, (*pointwise.JOINS.values(), pointwise.JOINS["Add"], pointwise.JOINS["torch.mul"])),
     (1, tuple(pointwise.OTHER_SPELLINGS.values())),
@@ -54,7 +55,6 @@ _FAMILIES: tuple[tuple[int, Sequence[Maker]], ...] = (
     (4, (*movements.MOVES.values(), *movements.OTHER_MOVES.values())),
     (1, (_again, _again, _shared_tensors)),
 )
-_READERS = tuple(weighted.READERS.values())
 _WEIGHTED = tuple(family for weight, family in _FAMILIES for _ in range(weight))
 
 
@@ -74,7 +74,7 @@ def _stem(draft: Draft) -> None:
     """A first reader of every input, so that a gate can sit behind it."""
     for x in draft.values[:]:
         kind = {1: "Linear", 2: "Conv1d", 3: "Conv2d", 4: "Conv3d"}[x.rank]
-        kind = draft.pick((kind, kind, "Linear"))
+        kind = draft.pick((kind, kind, kind, "Linear"))
         with draft.attempt():
             OPERATIONS[kind](draft, x)
 
@@ -86,6 +86,7 @@ def step(draft: Draft, makers: Sequence[Maker], *, trials: int = _TRIALS) -> Non
         recent = draft.values[::-1]
         x = recent[draft.pick((0, 0, 0, 1, 2, 3)) % len(recent)]
         before = draft.num_taken_back
+        draft.axis = x.axis
         with draft.attempt():
             maker(draft, x)
         if draft.num_taken_back == before:
@@ -95,17 +96,17 @@ def step(draft: Draft, makers: Sequence[Maker], *, trials: int = _TRIALS) -> Non
 def _answer(draft: Draft) -> str:
     """What forward returns: the last tensor or logits of it, and at times others, as a tuple or by name."""
     last = draft.values[-1]
-    if last.rank > 1 and draft.chance():
+    if last.rank > 1 and last.axis == 0 and draft.chance():
         with draft.attempt():
             last = draft.emit(f"{last}.mean({tuple(range(2, last.rank + 1))})")
     if not draft.chance(4):
         with draft.attempt():
-            draft.pick((OPERATIONS["Linear"], *_READERS))(draft, last)
-    first = draft.values[-1]
-    others = [value for value in draft.values[:-1] if not value.is_input]
-    if not others or not draft.chance(4):
+            draft.axis = last.axis
+            weighted.reader(draft, last)
+    first, *others = draft.loose_ends()
+    if not others or draft.chance(4):
         return first.name
-    other = draft.pick(others[::-1])
+    other = draft.pick(others)
     return draft.pick((f"({first}, {other})", f'{{"logits": {first}, "other": {other}}}', f"({first}, [{other}])"))
 
 
@@ -119,7 +120,7 @@ def networks(draw: Callable[[st.SearchStrategy[object]], object]) -> Program:
     draft = Draft(draw, input_shapes(pick))
     _stem(draft)
     if not draft.chance(4):
-        step(draft, _READERS)
+        step(draft, (weighted.reader,))
     for _ in range(pick(range(1, _MOST_LINES + 1))):
         step(draft, draft.pick(_WEIGHTED))
     program = draft.program(_answer(draft))

@@ -30,6 +30,7 @@ def convolution(axes: int, *, is_transposed: bool, spelling: str = "layer") -> M
 
     def make(draft: Draft, x: Value) -> None:
         inputs, sizes = x.shape[0], _spatial(x, axes)
+        draft.axis = 0
         outputs = draft.pick((width(draft, x), inputs))
         groups = _groups(draft, inputs, outputs)
         kernel = draft.pick((3, 1, 2) if axes < 3 else (1, 3, 2))
@@ -56,11 +57,13 @@ def convolution(axes: int, *, is_transposed: bool, spelling: str = "layer") -> M
 
 
 def _linear(draft: Draft, x: Value) -> None:
+    draft.axis = x.rank - 1
     text = f"nn.Linear({x.shape[-1]}, {width(draft, x)}, bias={draft.pick((True, False))})"
     draft.apply(text, x)
 
 
 def _linear_call(draft: Draft, x: Value) -> None:
+    draft.axis = x.rank - 1
     outputs = width(draft, x)
     weight = draft.parameter((outputs, x.shape[-1]))
     bias = draft.parameter((outputs,), may_share=False) if draft.chance() else "None"
@@ -309,6 +312,18 @@ def _response_norm(draft: Draft, x: Value, *, is_layer: bool) -> None:
         draft.apply("nn.LocalResponseNorm(3)", x)
     else:
         draft.emit(f"F.local_response_norm({x}, 2)")
+
+
+def reader(draft: Draft, x: Value) -> None:
+    """A reader of the axis that channels lie on."""
+    linear = ("Linear", "Linear", f"{_F}linear")
+    convolutions: tuple[str, ...] = ()
+    if x.rank > 1:
+        last = f"Conv{x.rank - 1}d"
+        call = f"conv{x.rank - 1}d"
+        transposed = (last.replace("Conv", "ConvTranspose"), f"{_F}{call.replace('conv', 'conv_transpose')}")
+        convolutions = (last, last, last, f"{_F}{call}", *transposed)
+    READERS[draft.pick(convolutions if convolutions and x.axis == 0 else linear)](draft, x)
 
 
 READERS: dict[str, Maker] = {
