@@ -60,12 +60,13 @@ def plain_class(module: nn.Module) -> type[nn.Module]:
     return kind.__bases__[0] if parametrize.is_parametrized(module) else kind
 
 
-def describe_module(module: nn.Module, path: str) -> Operation:
+def describe_module(module: nn.Module, path: str, rank: int = 0) -> Operation:
     """The operation of a layer, with the arguments its constructor takes.
 
     Args:
         module: A layer.
         path: Its module path, for the message.
+        rank: Axes of its output without the batch, which tell the dimension of a SyncBatchNorm.
 
     Returns:
         The operation.
@@ -74,6 +75,8 @@ def describe_module(module: nn.Module, path: str) -> Operation:
         UnsupportedGraphError: Not a layer of torch.nn, or one whose arguments cannot be read back.
     """
     kind = plain_class(module)
+    if kind is nn.SyncBatchNorm:
+        kind = (nn.BatchNorm1d, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)[rank - 1]
     if kind.__name__ in {"StochasticDepth", "DropPath"}:
         return _stochastic_depth(module)
     if layer_class(kind.__name__) is not kind:
@@ -204,6 +207,20 @@ WEIGHTED_CALLS: Mapping[str, WeightedCall] = {
     ),
     f"{_FUNCTIONAL}group_norm": WeightedCall(
         kind="GroupNorm", parameters=("input", "num_groups", "weight", "bias", "eps")
+    ),
+    "torch.batch_norm": WeightedCall(
+        kind="BatchNorm",
+        parameters=("input", "weight", "bias", "running_mean", "running_var", "training", "momentum", "eps"),
+        weights=("running_mean", "running_var", "weight", "bias"),
+    ),
+    "torch.instance_norm": WeightedCall(
+        kind="InstanceNorm",
+        parameters=("input", "weight", "bias", "running_mean", "running_var", "use_input_stats", "momentum", "eps"),
+        weights=("running_mean", "running_var", "weight", "bias"),
+    ),
+    "torch.group_norm": WeightedCall(kind="GroupNorm", parameters=("input", "num_groups", "weight", "bias", "eps")),
+    "torch.rms_norm": WeightedCall(
+        kind="RMSNorm", parameters=("input", "normalized_shape", "weight", "eps"), weights=("weight",)
     ),
     f"{_FUNCTIONAL}prelu": WeightedCall(kind="PReLU", parameters=("input", "weight"), weights=("weight",)),
     "torch.prelu": WeightedCall(kind="PReLU", parameters=("input", "weight"), weights=("weight",)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import torch
 from torch import Tensor, fx
 
 from studentsearch.errors import UnsupportedGraphError
@@ -93,6 +94,32 @@ def with_torch_names(fx_node: fx.Node) -> None:
     fx_node.kwargs = {_SYNONYMS.get(name, name): value for name, value in fx_node.kwargs.items()}
 
 
+def number_like(fx_node: fx.Node) -> fx.Node | None:
+    """The tensor whose type a call gives to a mask or to integers (`(x > 0).float()`): what these were made of.
+
+    Args:
+        fx_node: A recorded call that may change the type of its first tensor.
+
+    Returns:
+        A tensor of floating-point numbers; None where the first tensor has such a type, which a student keeps.
+
+    Raises:
+        UnsupportedGraphError: Nothing of the kind is found.
+    """
+    made_of = first_read(fx_node)
+    if made_of.meta["value"].is_floating_point() or not fx_node.meta["value"].is_floating_point():
+        return None
+    seen = [made_of]
+    for node in seen:
+        if isinstance(node.meta["value"], Tensor) and node.meta["value"].is_floating_point() and node.op != "get_attr":
+            return node
+        seen += (item for item in node.all_input_nodes if item not in seen)
+    raise UnsupportedGraphError(
+        f"makes {fx_node.meta['value'].dtype} of {made_of.meta['value'].dtype}; expected a tensor computed from "
+        "floating-point numbers; compute it with torch.where"
+    )
+
+
 def of_axes(name: str, fx_node: fx.Node) -> Operation | None:
     """A movement by sizes as one that names no number of channels.
 
@@ -179,16 +206,52 @@ def pads_channels(operation: Operation, fx_node: fx.Node) -> bool:
     return len(amounts) > 2 * (rank - 2) and any(amounts[2 * (rank - 2) :]) and value in (0, None)
 
 
+def with_both(kind: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a functional norm, completed where its layer has weight and bias or none.
+
+    Args:
+        kind: The layer.
+        state: Its tensors by role.
+
+    Returns:
+        The same, with a weight of ones or a bias of zeros where one is missing.
+    """
+    given = [state[role] for role in ("weight", "bias") if role in state]
+    is_alone = len(given) == 1 and kind in {"BatchNorm", "InstanceNorm", "GroupNorm", "LayerNorm"}
+    if not is_alone or (kind == "LayerNorm" and "weight" in state):  # the one that has a weight without a bias
+        return dict(state)
+    return {"weight": torch.ones_like(given[0]), "bias": torch.zeros_like(given[0]), **state}
+
+
 def layer_of_call(
     kind: str, bound: Mapping[str, object], state: Mapping[str, Tensor], shape: tuple[int, ...], source: fx.Node
 ) -> Operation:
-    """The layer of a functional call, from its arguments and the shapes of its weights."""
+    """The layer of a functional call, from its arguments and the shapes of its weights.
+
+    Args:
+        kind: The layer, norms without their number of axes.
+        bound: The call's arguments by name.
+        state: Its weights by role.
+        shape: What it makes, without the batch.
+        source: The tensor that it reads.
+
+    Returns:
+        The layer.
+
+    Raises:
+        UnsupportedGraphError: An instance norm without positions.
+    """
     axes = len(shape) - 1
     inputs = source.meta["value"].shape[1]
     match kind:
         case "Linear":
             outputs, features = state["weight"].shape
             values: dict[str, object] = {"in_features": features, "out_features": outputs, "bias": "bias" in state}
+        case "InstanceNorm" if axes == 0:
+            raise UnsupportedGraphError(
+                "norms [B, features] over positions, which it has none of; expected [B, C, ...]; take it out, or "
+                "norm with F.layer_norm"
+            )
         case "BatchNorm" | "InstanceNorm":
             kind = f"{kind}{max(axes, 1)}d"
             values = {

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from studentsearch.graph.channels import channel_origins, joined, shared_units
 from studentsearch.graph.links import Indices, Mask
-from studentsearch.graph.network import Network
+from studentsearch.graph.network import Network, Node
 from studentsearch.graph.weighted import READERS, TRANSPOSED, is_grouped, is_reader
 
 
@@ -73,7 +73,8 @@ def gate_sites(network: Network) -> tuple[GateSite, ...]:
         network: Any traced network.
 
     Returns:
-        One site a reader; readers of image channels and grouped convolutions have none.
+        One site a reader; readers of image channels, grouped convolutions and layers that another call leaves whole
+        have none.
     """
     units = shared_units(network)
     calls = _calls(network)
@@ -81,7 +82,7 @@ def gate_sites(network: Network) -> tuple[GateSite, ...]:
     sites: list[GateSite] = []
     start = 0
     for node in network.nodes:
-        if not is_reader(node) or calls[node.path][0] != node.index or images & set(calls[node.path]):
+        if node.path not in calls or calls[node.path][0] != node.index or images & set(calls[node.path]):
             continue
         unit = joined([units[network.nodes[index].inputs[0]] for index in calls[node.path]])
         is_own = np.array_equal(unit, np.arange(len(unit)))
@@ -167,9 +168,9 @@ def _image_readers(network: Network) -> set[int]:
 
 
 def _calls(network: Network) -> dict[str, tuple[int, ...]]:
-    """For the path of every reader the nodes that call it."""
-    calls: dict[str, list[int]] = {}
+    """For the path of every layer that is a reader in all of its calls the nodes that call it."""
+    calls: dict[str, list[Node]] = {}
     for node in network.nodes:
-        if is_reader(node):
-            calls.setdefault(node.path, []).append(node.index)
-    return {path: tuple(indices) for path, indices in calls.items()}
+        if node.operation.kind in READERS:
+            calls.setdefault(node.path, []).append(node)
+    return {path: tuple(node.index for node in nodes) for path, nodes in calls.items() if all(map(is_reader, nodes))}

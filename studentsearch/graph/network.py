@@ -130,11 +130,14 @@ class Network:
 
     @property
     def reused(self) -> tuple[tuple[int, ...], ...]:
-        """Groups of nodes that call one layer, which must agree on its channels."""
-        calls: dict[str, list[int]] = {}
+        """Groups of nodes that call one layer, which must agree on its channels.
+
+        A layer that takes any number of channels has no tensor a channel, so calls with different numbers are apart.
+        """
+        calls: dict[tuple[str, int], list[int]] = {}
         for node in self.nodes:
             if node.operation.kind in STATEFUL:
-                calls.setdefault(node.path, []).append(node.index)
+                calls.setdefault((node.path, node.num_channels), []).append(node.index)
         return tuple(tuple(indices) for indices in calls.values() if len(indices) > 1)
 
     def sources_of(self, node: Node) -> tuple[Node, ...]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from typing import TypeAlias
 
-import torch
 from torch import Tensor, fx, nn
 
 from studentsearch.errors import UnsupportedGraphError
@@ -21,6 +20,7 @@ from studentsearch.graph.functional import (
     first_read,
     layer_of_call,
     named_operation,
+    number_like,
     numbering,
     of_axes,
     packed_arguments,
@@ -28,6 +28,7 @@ from studentsearch.graph.functional import (
     pieces_of,
     place_of,
     shape_of,
+    with_both,
     with_torch_names,
 )
 from studentsearch.graph.links import all_of, same
@@ -38,7 +39,7 @@ from studentsearch.graph.movement import (
     numbers,
     run,
 )
-from studentsearch.graph.network import Network, Node, Operation, call
+from studentsearch.graph.network import Argument, Network, Node, Operation, call
 from studentsearch.graph.owners import Owners, tensors_of_layer
 from studentsearch.graph.passages import Passage, Step, aligned, whole
 from studentsearch.graph.permitted import require_permitted
@@ -111,13 +112,13 @@ class _Conversion:
         self._skip = skip
         self._values: dict[fx.Node, _Value] = {}
         self._writer = NodeWriter()
-        self._owners = Owners()
+        self._owners = Owners((*recording.tensors, *recording.modules))
         self._parameters: dict[tuple[str, int], Node] = {}
 
     @property
     def nodes(self) -> tuple[Node, ...]:
         """What was written."""
-        return tuple(self._writer.nodes)
+        return self._owners.settled(self._writer.nodes, self._recording.tensors)
 
     @property
     def state(self) -> dict[str, Tensor]:
@@ -164,13 +165,13 @@ class _Conversion:
     def _layer(self, fx_node: fx.Node) -> _Value:
         path = str(fx_node.target)
         module = self._recording.modules[path]
-        operation = describe_module(module, path)
         given = self._inputs(fx_node)
+        operation = describe_module(module, path, rank=_rank(fx_node))
         if operation.kind == "Identity":
             return self._values[given[0]]
         if operation.kind in {"Flatten", "Unflatten", "ChannelShuffle", "PixelShuffle", "PixelUnshuffle"}:
             return self._move(operation, self._values[given[0]])
-        path = self._owners.layer(path, tensors_of_layer(module))
+        path = self._owners.layer(path, tensors_of_layer(module), operation)
         if operation.kind == "MultiheadAttention":
             return (self._add(fx_node, operation, given, None, path=path),)
         return self._add(fx_node, operation, given, None, path=path)
@@ -197,7 +198,11 @@ class _Conversion:
             return pieces[index]
         with_torch_names(fx_node)
         if name in _PASSED_ON:
-            return self._values[first_read(fx_node)]
+            like = number_like(fx_node)
+            if like is None:
+                return self._values[first_read(fx_node)]
+            typed = call("Tensor.type_as", (INPUT, 0), (INPUT, 1))
+            return self._add(fx_node, typed, (first_read(fx_node), like), None)
         if name in BY_SIZES and not isinstance(self._values[first_read(fx_node)], str):
             movement, value = of_axes(name, fx_node), self._values[first_read(fx_node)]
             return value if movement is None else self._move(movement, value)
@@ -272,15 +277,15 @@ class _Conversion:
                     "write the part as a product or a sum of tensors"
                 )
             names[role] = value
-        state = {role: self._recording.tensors[value] for role, value in names.items()}
-        if weighted.kind in {"BatchNorm", "InstanceNorm", "GroupNorm"} and len({"weight", "bias"} & set(state)) == 1:
-            # Their layers have both or none.
-            given = next(state[role] for role in ("weight", "bias") if role in state)
-            state = {"weight": torch.ones_like(given), "bias": torch.zeros_like(given)} | state
-        main = names.get("weight", names.get("running_mean", f"{fx_node.meta['path']}.{fx_node.name}"))
-        path = main.removesuffix(".weight").removesuffix(".running_mean")
-        operation = layer_of_call(weighted.kind, bound, state, shape_of(fx_node), source)
-        return self._add(fx_node, operation, (source,), None, path=self._owners.layer(path, state))
+        if bound.get("training") or (weighted.kind == "InstanceNorm" and bound.get("use_input_stats", True)):
+            # Statistics of the batch or image; those that are kept are not read.
+            names = {role: name for role, name in names.items() if not role.startswith("running_")}
+        state = {role: self._recording.tensors[name] for role, name in names.items()}
+        completed = with_both(weighted.kind, state)
+        operation = layer_of_call(weighted.kind, bound, completed, shape_of(fx_node), source)
+        path = self._owners.layer(self._owners.path_of_call(names), state, operation) if names else ""
+        self._owners.state.update({f"{path}.{role}": completed[role] for role in completed.keys() - state.keys()})
+        return self._add(fx_node, operation, (source,), None, path=path)
 
     def _move(self, operation: Operation, value: _Value) -> Moved:
         """A movement that is not written down until something reads what was moved."""
@@ -331,12 +336,15 @@ class _Conversion:
         shape = (1,) * (-axis_from_end - tensor.dim()) + tuple(tensor.shape)
         axis = len(shape) + axis_from_end
         is_trainable = isinstance(tensor, nn.Parameter)
-        operation = Operation(kind="Parameter", arguments={"shape": tuple(tensor.shape), "is_trainable": is_trainable})
-        if (name, axis) not in self._parameters:
+        arguments: dict[str, Argument] = {"shape": tuple(tensor.shape), "is_trainable": is_trainable}
+        if not tensor.is_floating_point():
+            arguments["dtype"] = str(tensor.dtype).removeprefix("torch.")
+        operation = Operation(kind="Parameter", arguments=arguments)
+        if (name, axis_from_end) not in self._parameters:
             way = Passage(axis=axis, links=())
             node = self._writer.write(name.replace(".", "_"), operation, (), way, shape, path=name)
-            self._parameters[name, axis] = node
-        return self._parameters[name, axis]
+            self._parameters[name, axis_from_end] = node
+        return self._parameters[name, axis_from_end]
 
     def _passage(self, fx_node: fx.Node, step: Step, path: str) -> Passage:
         require_permitted(step.operation)
@@ -358,6 +366,12 @@ class _Conversion:
         given: list[fx.Node] = []
         encode((fx_node.args, *fx_node.kwargs.values()), numbering(given), BATCH)
         return tuple(given)
+
+
+def _rank(fx_node: fx.Node) -> int:
+    """Axes of a tensor without the batch; 0 for several tensors."""
+    value = fx_node.meta["value"]
+    return value.dim() - 1 if isinstance(value, Tensor) else 0
 
 
 def _same_for_all(fx_node: fx.Node, value: _Value) -> _Value:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from studentsearch.data.dataset import Dataset
 from studentsearch.data.sources import default_data_root
-from studentsearch.errors import UsageError
 from studentsearch.jobs.options import DataOptions
 from studentsearch.models.libraries import library_weights
+from studentsearch.models.preparation import prepared
 from studentsearch.models.published import fetch_published
 from studentsearch.models.registry import build_model
 from studentsearch.models.weights import embedded_weights
@@ -29,19 +27,11 @@ def fresh_model(name: str, dataset: Dataset) -> nn.Module:
         A network in training mode.
 
     Raises:
-        UsageError: No such name, or the network cannot take such pictures.
+        UsageError: No such name, or a network that cannot take such images or cannot be followed.
     """
     channels, height, width = dataset.image_shape
     module = build_model(name, num_classes=dataset.num_classes, in_channels=channels, image_size=min(height, width))
-    try:
-        with torch.no_grad():
-            copy.deepcopy(module).eval()(torch.zeros(1, channels, height, width))
-    except Exception as error:  # a network of the user's own may raise anything
-        raise UsageError(
-            f"{name} cannot take pictures of {channels}x{height}x{width} ({' '.join(str(error).split())[:200]}); "
-            "choose another --image-size or model"
-        ) from error
-    return module
+    return prepared(module, name, dataset.image_shape)
 
 
 def weights_file(name: str, weights: Path | None, dataset: str, options: DataOptions) -> Path:

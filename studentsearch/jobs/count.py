@@ -50,6 +50,6 @@ def count(
         )
     plain = plain_network(module, shape, skip=skip)
     if progress is not None:
-        for line in gating_lines(plain.network, gate_sites(plain.network), is_bound=plain.is_bound):
+        for line in gating_lines(plain.network, gate_sites(plain.network), size_step=plain.size_step):
             progress.say(line)
     return count_everything(plain.module, plain.network)

@@ -8,17 +8,17 @@ from studentsearch.graph.network import Network
 _NAMED = 3
 
 
-def gating_lines(network: Network, sites: tuple[GateSite, ...], *, is_bound: bool) -> tuple[str, ...]:
+def gating_lines(network: Network, sites: tuple[GateSite, ...], *, size_step: int) -> tuple[str, ...]:
     """What a user is told about a network's gates.
 
     Args:
         network: The traced network.
         sites: Its gates.
-        is_bound: Whether its trace holds for pictures of the traced size only.
+        size_step: Its trace holds for sizes that differ from the traced one by multiples of this; 0 for that size only.
 
     Returns:
-        One line for what is gated, one for each reason for which layers are left whole, one where pictures must keep
-        their size.
+        One line for what is gated, one for each reason for which layers are left whole, one where images must have
+        certain sizes.
     """
     lines = [f"{num_gates(sites):,} gates on the inputs of {len(sites)} layers"]
     paths: dict[str, list[str]] = {}
@@ -27,10 +27,13 @@ def gating_lines(network: Network, sites: tuple[GateSite, ...], *, is_bound: boo
     for reason, found in paths.items():
         more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
         lines.append(f"no gates of its own ({reason}): {', '.join(found[:_NAMED])}{more}")
-    if is_bound:
+    if size_step != 1:
         size = "x".join(map(str, network.input_shape[1:]))
+        held = f"of {size} only"
+        if size_step:
+            held = f"of {size}, and of sizes that differ from it by multiples of {size_step}, only"
         lines.append(
-            f"students hold for pictures of {size} only: the network computes sizes from the picture's own, "
-            "which are numbers once it was followed"
+            f"students hold for images {held}: the network computes sizes from the image's own, which are numbers "
+            "once it was followed"
         )
     return tuple(lines)

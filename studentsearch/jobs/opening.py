@@ -25,6 +25,7 @@ from studentsearch.graph.network import Network
 from studentsearch.jobs.building import fresh_model, weights_file
 from studentsearch.jobs.options import DataOptions
 from studentsearch.models.libraries import library_statistics
+from studentsearch.models.preparation import frozen_note
 from studentsearch.models.published import published_weights
 from studentsearch.models.registry import build_model, canonical_name
 from studentsearch.models.weights import MAX_WEIGHTS_BYTES, WEIGHTS_CURE, load_weights, read_weights
@@ -66,14 +67,14 @@ class OpenedModel:
         module: The network as plain layers, in evaluation mode.
         network: Its trace.
         sha256: Hash over its weights as they were given.
-        is_bound: Whether it holds for pictures of the data's size only, though what it was written from takes others.
+        size_step: It holds for images whose size differs from the data's by multiples of this, 0 for the data's only.
     """
 
     name: str
     module: nn.Module
     network: Network
     sha256: str
-    is_bound: bool
+    size_step: int
 
 
 def data_name(options: DataOptions, model: str) -> str:
@@ -165,6 +166,9 @@ def open_model(
     note = None if file is None else load_weights(module, read_weights(file), source=str(file))
     if note is not None and progress is not None:
         progress.say(note)
+    frozen = frozen_note(module)
+    if frozen is not None and progress is not None:
+        progress.say(f"{frozen}; a search and students train them all the same")
     sha256 = state_sha256(module.state_dict())
     plain = plain_network(module.eval(), data.dataset.image_shape, skip=skip)
     network = plain.network
@@ -174,7 +178,7 @@ def open_model(
             "give the data it was trained on"
         )
     plain_module = plain.module.to(memory_format=torch.channels_last)
-    return OpenedModel(name=name, module=plain_module, network=network, sha256=sha256, is_bound=plain.is_bound)
+    return OpenedModel(name=name, module=plain_module, network=network, sha256=sha256, size_step=plain.size_step)
 
 
 def published_normalization(name: str, weights: Path | None, options: DataOptions) -> Normalization | None:

@@ -314,7 +314,7 @@ class _Search:
             f"teacher {self._teacher.name}: {full:,} multiply-accumulates an image; to keep: {budgets} "
             f"({self._budgets[-1] / full:.1%}); {self._runtime.name()}"
         )
-        for line in gating_lines(self._facts.network, sites, is_bound=self._teacher.is_bound):
+        for line in gating_lines(self._facts.network, sites, size_step=self._teacher.size_step):
             self._progress.say(line)
 
     def _why_not(self, step: int) -> str:

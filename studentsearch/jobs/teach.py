@@ -21,6 +21,7 @@ from studentsearch.jobs.opening import (
 )
 from studentsearch.jobs.options import ComputeOptions, DataOptions
 from studentsearch.jobs.training import Judged, Training, TrainingRecipe
+from studentsearch.models.preparation import frozen_note, refuse_all_frozen
 from studentsearch.progress import Progress, SilentProgress
 from studentsearch.runs.files import JsonValue
 from studentsearch.runs.folder import RunFolder
@@ -72,6 +73,10 @@ def teach(options: TeachOptions, progress: Progress | None = None) -> TrainedNet
     data = open_data(options.data, options.model, library_normalization(options.model), progress)
     torch.manual_seed(options.compute.seed)
     module = fresh_model(options.model, data.dataset).to(runtime.device).to(memory_format=torch.channels_last)
+    refuse_all_frozen(module, options.model)
+    frozen = frozen_note(module)
+    if frozen is not None and progress is not None:
+        progress.say(f"{frozen}; they stay as they are")
     training = Training(
         module,
         CrossEntropy(module, runtime.autocast),

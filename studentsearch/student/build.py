@@ -16,6 +16,12 @@ from studentsearch.graph.network import Operation
 from studentsearch.graph.permitted import function_of
 from studentsearch.student.spec import Step, StudentSpec
 
+WHOLE_NUMBERS: Mapping[str, torch.dtype] = {
+    str(dtype).removeprefix("torch."): dtype
+    for dtype in (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+}
+"""Types of the tensors outside layers that are not in the student's own precision."""
+
 
 def build(spec: StudentSpec) -> nn.Module:
     """The student as a module with fresh weights.
@@ -152,9 +158,12 @@ def _place(root: nn.Module, path: str, layer: nn.Module) -> None:
 
 
 def _place_parameter(root: nn.Module, step: Step) -> None:
-    shape = step.operation.integers("shape")
+    shape, named = step.operation.integers("shape"), step.operation.arguments.get("dtype")
+    dtype = None if named is None else WHOLE_NUMBERS[str(named)]
     parent, name = _container(root, step.path), step.path.rpartition(".")[2]
+    if {**parent._parameters, **parent._buffers}.get(name) is not None:  # a layer's own, which an operation reads too
+        return
     if step.operation.arguments["is_trainable"]:
-        parent.register_parameter(name, nn.Parameter(torch.zeros(shape)))
+        parent.register_parameter(name, nn.Parameter(torch.zeros(shape, dtype=dtype)))
     else:
-        parent.register_buffer(name, torch.zeros(shape))
+        parent.register_buffer(name, torch.zeros(shape, dtype=dtype))

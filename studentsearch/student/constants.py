@@ -20,6 +20,9 @@ from studentsearch.graph.weighted import CONVOLUTIONS, NORMS, TRANSPOSED, einsum
 from studentsearch.student.shrink import shrunk_operation, shrunk_state
 
 _WIDER_THAN_PICTURES = 2**20
+_STATISTICS = frozenset({
+    *("InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d", "GroupNorm", "LocalResponseNorm", "PReLU")
+})
 _KEEPING = frozenset({"torch.mean", "torch.amax", "torch.amin", "torch.nn.functional.interpolate", "Upsample"})
 
 
@@ -52,14 +55,30 @@ def folded_value(
         return _moved(node, kept, takes, values)
     if name in _KEEPING or name in DROPOUTS or _keeps_constants(node):
         return first if len(first) == len(kept) else None
-    if node.operation.kind in NORMS or node.operation.kind == "PReLU":
-        return _computed(node, kept, takes, (first.view(1, -1, *([1] * (len(node.shape) - 1))),), state)
+    if _keeps_positions_alike(node):
+        return _computed(node, kept, takes, (_repeated(first, node),), state, axis=node.axis + 1)
     if node.operation.kind in ELEMENTWISE or rule_of(node.operation) is elementwise:
         if any(value is None or len(value) not in {1, len(kept)} for value in values):
             return None
         given = [value for value in values if value is not None]
         return _computed(node, kept, takes, tuple(value.view(1, -1) for value in given), state)
     return None
+
+
+def _keeps_positions_alike(node: Node) -> bool:
+    """Whether a norm or PReLU gives one number a channel for one number a channel, for pictures of every size."""
+    kind, arguments = node.operation.kind, node.operation.arguments
+    if kind in {"LayerNorm", "RMSNorm"}:
+        normed = arguments["normalized_shape"]
+        return node.axis == len(node.shape) - 1 and normed in ((node.num_channels,), node.num_channels)
+    return node.axis == 0 and (kind in NORMS or kind in _STATISTICS)
+
+
+def _repeated(value: Tensor, node: Node) -> Tensor:
+    """One number a channel at two positions of two images: some statistics are refused over a single number."""
+    if node.axis == len(node.shape) - 1:
+        return value.view(*([1] * len(node.shape)), -1).expand(2, *([2] * (len(node.shape) - 1)), -1)
+    return value.view(1, -1, *([1] * (len(node.shape) - 1))).expand(2, -1, *([2] * (len(node.shape) - 1)))
 
 
 def _moved(node: Node, kept: Indices, takes: tuple[Indices, ...], values: tuple[Tensor | None, ...]) -> Tensor | None:
@@ -90,9 +109,14 @@ def _keeps_constants(node: Node) -> bool:
 
 
 def _computed(
-    node: Node, kept: Indices, takes: tuple[Indices, ...], inputs: tuple[Tensor, ...], state: Mapping[str, Tensor]
+    node: Node,
+    kept: Indices,
+    takes: tuple[Indices, ...],
+    inputs: tuple[Tensor, ...],
+    state: Mapping[str, Tensor],
+    axis: int = 1,
 ) -> Tensor:
-    """The operation run on one position, in double precision."""
+    """The operation run on a few positions that are alike, with channels on one axis, in double precision."""
     operation = shrunk_operation(node, kept, takes[0])
     dtype = inputs[0].dtype
     doubled = [item.double() for item in inputs]
@@ -104,7 +128,8 @@ def _computed(
         own = shrunk_state(node, kept, takes[0], state)
         module.load_state_dict({name.rpartition(".")[2]: tensor for name, tensor in own.items()})
         with torch.no_grad():
-            return torch.as_tensor(module(*doubled)).flatten().to(dtype)
+            computed = torch.as_tensor(module(*doubled))
+            return computed.movedim(axis, 0).flatten(1)[:, 0].to(dtype)
     arguments, options = operation.arguments["arguments"], operation.arguments["options"]
     assert isinstance(options, tuple)
     positional = decode(arguments, doubled, 1)

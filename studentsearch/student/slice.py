@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from studentsearch.graph.passages import elementwise
 from studentsearch.graph.rules import rule_of
 from studentsearch.graph.weighted import is_reader
 from studentsearch.student.constants import Size, constant_size, folded_value, positions
+from studentsearch.student.outside import OutsideLayers
 from studentsearch.student.shrink import shrunk_operation, shrunk_state
 from studentsearch.student.spec import Step, StudentSpec
 
@@ -75,6 +76,7 @@ def cut(network: Network, alive: Liveness, tensors: Mapping[str, Tensor]) -> Cut
     for node in network.nodes:
         if alive.needed[node.index].any() or node.operation.kind == "Input":
             scissors.emit(node)
+    scissors.place_parameters()
     spec = StudentSpec(input_shapes=network.input_shapes, steps=tuple(scissors.steps))
     return Cut(spec=spec, tensors=scissors.tensors)
 
@@ -92,6 +94,8 @@ class _Scissors:
         self._materialized: dict[tuple[int, tuple[int, ...]], str] = {}
         self._roots = {node.path.partition(".")[0] for node in network.nodes}
         self._taken = {name for node in network.nodes for name in (node.name, node.path)}
+        self._parameters = OutsideLayers(network, tensors)
+        self._layers: dict[str, Operation] = {}
         self.steps: list[Step] = []
         self.tensors: dict[str, Tensor] = {}
 
@@ -105,9 +109,9 @@ class _Scissors:
         match node.operation.kind:
             case "Input":
                 self._write(node, node.operation, (), np.arange(node.num_channels))
-            case "Concat" if node.operation.integer("axis") == node.axis + 1:
+            case "Concat" if node.operation.integer("axis") == node.axis + 1 and not node.whole:
                 self._emit_concat(node)
-            case "Select" if node.operation.integer("axis") == node.axis + 1:
+            case "Select" if node.operation.integer("axis") == node.axis + 1 and not node.whole:
                 self._emit_selection(node, kept)
             case "Add":
                 self._emit_sum(node, kept)
@@ -157,10 +161,24 @@ class _Scissors:
     def _emit_layer(self, node: Node, kept: Indices, steps: tuple[str, ...], read: Indices | None) -> None:
         takes = np.zeros(0, dtype=np.int64) if read is None else read
         self._write(node, shrunk_operation(node, kept, takes), steps, kept)
+        if node.operation.kind == "Parameter":
+            self._parameters.cut_outside(node, kept)
+            return
+        self._parameters.cut_in_layer(node, kept, takes)
         self.tensors |= shrunk_state(node, kept, takes, self._whole)
+
+    def place_parameters(self) -> None:
+        """Store the tensors outside layers, once all layers have theirs."""
+        for node, tensor, is_copy in self._parameters.cut_tensors():
+            path = self._fresh(node, "_copy")[1] if is_copy else node.path
+            self.tensors[path] = tensor
+            self.steps = [replace(step, path=path) if step.name == node.name else step for step in self.steps]
 
     def _write(self, node: Node, operation: Operation, inputs: tuple[str, ...], present: Indices) -> None:
         path = node.path if node.path or operation.kind in _PATHLESS else self._path_of_call(node.name)
+        if path and self._layers.setdefault(path, operation) != operation:
+            # A norm without tensors that was called with other numbers of channels: one layer a number.
+            path = self._fresh(node, "_again")[1]
         self.steps.append(Step(name=node.name, path=path, operation=operation, inputs=inputs))
         self._emitted[node.index] = _Emitted(step=node.name, present=present)
 
@@ -187,7 +205,10 @@ class _Scissors:
             source_node = self._network.nodes[source]
             ending = "_select" if len(reader.inputs) == 1 else f"_select_{source_node.name}"
             name, path = self._fresh(reader, ending)
-            select = Operation(kind="Select", arguments={"channels": indices, "axis": source_node.axis + 1})
+            # A tensor outside a layer has no batch, and maybe fewer axes than its reader: counted from the end.
+            is_outside = source_node.operation.kind == "Parameter"
+            axis = source_node.axis - len(source_node.shape) if is_outside else source_node.axis + 1
+            select = Operation(kind="Select", arguments={"channels": indices, "axis": axis})
             self.steps.append(Step(name=name, path=path, operation=select, inputs=(emitted.step,)))
             self._picked[key] = name
         return self._picked[key]

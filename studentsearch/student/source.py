@@ -7,6 +7,7 @@ import inspect
 from studentsearch.graph import layers
 from studentsearch.graph.arguments import INPUT, write
 from studentsearch.graph.names import is_attribute
+from studentsearch.graph.owners import TENSOR_ROLES
 from studentsearch.printable import docstring
 from studentsearch.student.spec import Step, StudentSpec
 
@@ -93,6 +94,8 @@ def _constructions(spec: StudentSpec) -> list[str]:
             if path in made:
                 continue
             made.add(path)
+            if path.rpartition(".")[2] in TENSOR_ROLES and path.rpartition(".")[0] in layer_of:
+                continue  # a layer's own, which an operation reads as well
             lines.append(_construction(path, layer_of.get(path)))
     return lines
 
@@ -102,7 +105,8 @@ def _construction(path: str, step: Step | None) -> str:
         return f"{_attribute(path)} = nn.Module()"
     if step.operation.kind != "Parameter":
         return f"{_attribute(path)} = {_constructor(step)}"
-    zeros = f"torch.zeros({step.operation.arguments['shape']!r})"
+    dtype = f", dtype=torch.{step.operation.arguments['dtype']}" if "dtype" in step.operation.arguments else ""
+    zeros = f"torch.zeros({step.operation.arguments['shape']!r}{dtype})"
     owner, name = _owner(path), path.rpartition(".")[2]
     if not step.operation.arguments["is_trainable"]:
         return f"{owner}.register_buffer({name!r}, {zeros})"

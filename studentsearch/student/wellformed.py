@@ -10,6 +10,7 @@ from studentsearch.graph.describe import constructor_arguments, layer_class
 from studentsearch.graph.names import is_attribute, is_step_name, path_problem
 from studentsearch.graph.network import Operation
 from studentsearch.graph.permitted import is_permitted
+from studentsearch.student.build import WHOLE_NUMBERS
 from studentsearch.student.spec import Step, StudentSpec
 
 MAX_ENTRIES = 2**28
@@ -76,7 +77,8 @@ def _arguments_problem(operation: Operation, num_inputs: int) -> str | None:
             return _named_problem(operation, frozenset({"structure"}), num_inputs)
         case "Input" | "Add" | "Concat" | "Parameter" as kind:
             expected = _PLAIN_ARGUMENTS[kind]
-            if set(operation.arguments) != set(expected):
+            optional = {"dtype"} if kind == "Parameter" else set()
+            if set(operation.arguments) - optional != set(expected):
                 return f"its arguments are not {', '.join(expected) or 'none'}"
             return _plain_problem(operation)
         case kind:
@@ -94,6 +96,8 @@ def _plain_problem(operation: Operation) -> str | None:
             return "its shape is no list of sizes"
         if not isinstance(operation.arguments["is_trainable"], bool):
             return "does not say whether it is trainable"
+        if operation.arguments.get("dtype", "int64") not in WHOLE_NUMBERS:
+            return f"its numbers are of no type of {', '.join(WHOLE_NUMBERS)}"
     return None
 
 

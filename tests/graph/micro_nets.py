@@ -125,7 +125,7 @@ def randomised(module: nn.Module) -> nn.Module:
         if is_scale:
             nn.init.uniform_(tensor, 0.5, 1.5, generator=generator)
         else:
-            nn.init.normal_(tensor, std=max(tensor[:1].numel(), 1) ** -0.5, generator=generator)
+            nn.init.normal_(tensor, std=max(tensor[:1].numel() if tensor.dim() else 1, 1) ** -0.5, generator=generator)
     for name, tensor in module.named_buffers():
         if name.endswith("running_mean"):
             nn.init.normal_(tensor, std=0.5, generator=generator)

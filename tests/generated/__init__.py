@@ -1,0 +1,1 @@
+"""Networks that hypothesis composes out of every operation with a rule, and what is asked of each."""

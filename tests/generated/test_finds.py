@@ -1,0 +1,64 @@
+"""What the generator found: the smallest network of each cause, by name."""
+
+from __future__ import annotations
+
+import pytest
+
+from .examine import examine
+from .program import Program
+
+CUT = {
+    "a_linear_layer_that_reads_channels_in_one_call_alone": Program(
+        shapes=((2, 4, 4),),
+        layers=("self.stem = nn.Conv2d(2, 4, 1)", "self.twice = nn.Linear(4, 4)"),
+        lines=("x1 = self.stem(x0)", "x2 = self.twice(x1)", "x3 = self.twice(x2)"),
+        answer="x3",
+    ),
+    "a_norm_without_tensors_of_two_numbers_of_channels": Program(
+        shapes=((3, 4, 4),),
+        layers=(
+            "self.one = nn.Conv2d(3, 4, 1)",
+            "self.two = nn.Conv2d(4, 6, 1)",
+            "self.norm = nn.LayerNorm((4,), elementwise_affine=False)",
+            "self.groups = nn.GroupNorm(2, 4, affine=False)",
+            "self.end = nn.Conv2d(6, 2, 1)",
+        ),
+        lines=(
+            "x1 = self.groups(self.norm(self.one(x0)))",
+            "x2 = self.groups(self.norm(self.two(x1)))",
+            "x3 = self.end(x2)",
+        ),
+        answer="x3",
+    ),
+    "a_network_in_double_precision_of_which_no_parameter_is_left": Program(
+        shapes=((4, 4),),
+        layers=("self.unused = nn.Linear(4, 4)",),
+        lines=("x1 = self.unused(x0)", "x2 = x0.moveaxis(1, 2)"),
+        answer="x2",
+    ),
+}
+REFUSED = {
+    "an_instance_norm_without_positions": (
+        Program(
+            shapes=((4,),),
+            layers=("self.one = nn.Linear(4, 4)",),
+            lines=("x1 = self.one(x0)", "x2 = torch.instance_norm(x1, None, None, None, None, True, 0.1, 1e-5, False)"),
+            answer="x2",
+        ),
+        "over positions, which it has none of",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CUT)
+def test_a_find_is_cut_exactly(name: str) -> None:
+    outcome = examine(CUT[name])
+    assert outcome.kind == "ok", f"{outcome.kind}: {outcome.reason}\n{outcome.detail}"
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_find_is_refused_in_words(name: str) -> None:
+    program, words = REFUSED[name]
+    outcome = examine(program)
+    assert outcome.kind == "refused", f"{outcome.kind}: {outcome.reason}\n{outcome.detail}"
+    assert words in outcome.detail

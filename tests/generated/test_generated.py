@@ -1,0 +1,113 @@
+"""Networks that hypothesis composes: none is cut to another function, none crashes, the others are refused in words."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from studentsearch.errors import UnsupportedGraphError
+from studentsearch.graph.arguments import function_name
+from studentsearch.graph.describe import WEIGHTED_CALLS
+from studentsearch.graph.movement import MOVEMENTS, PIECES
+from studentsearch.graph.record import record
+from studentsearch.graph.rules import RULES
+from studentsearch.graph.trace import trace
+
+from .draft import Draft
+from .examine import examine
+from .program import Program
+from .strategy import OPERATIONS, networks, step
+
+_ANY = {
+    "derandomize": True,
+    "database": None,
+    "deadline": None,
+    "print_blob": False,
+    "phases": (Phase.generate,),
+    "suppress_health_check": list(HealthCheck),
+}
+# What no line of a network can be: made of others by the trace, or by students alone.
+_NOT_WRITTEN = frozenset({"Output", "Select", "Constant", "Tensor.reshape"})
+
+
+def _insist(program: Program) -> None:
+    outcome = examine(program)
+    assert not outcome.is_find, f"{outcome.kind}: {outcome.reason}\n{program}\n{outcome.detail}"
+
+
+@settings(max_examples=80, **_ANY)
+@given(networks())
+def test_a_generated_network_is_cut_exactly_or_refused_in_words(program: Program) -> None:
+    _insist(program)
+
+
+@pytest.mark.slow
+@settings(max_examples=1500, **_ANY)
+@given(networks())
+def test_more_generated_networks_are_cut_exactly_or_refused_in_words(program: Program) -> None:
+    _insist(program)
+
+
+def test_the_table_has_every_operation_with_a_rule() -> None:
+    known = RULES.keys() | MOVEMENTS | PIECES | WEIGHTED_CALLS.keys()
+    assert known - OPERATIONS.keys() == _NOT_WRITTEN
+    assert OPERATIONS.keys() <= known | {"Tensor.reshape_as"}  # which is followed as a reshape
+
+
+_CALL_OTHERS = frozenset({"torch.nn.functional.upsample"})  # it is recorded as the interpolate that it calls
+_SHAPES = ((4, 4, 4), (4, 4), (4,), (4, 3, 3, 3), (1, 4))
+"""Of inputs: one of them fits every operation."""
+
+
+@settings(max_examples=1, **_ANY)
+@given(st.data())
+def test_every_operation_is_generated(data: st.DataObject) -> None:
+    missing = [
+        name
+        for name in OPERATIONS.keys() - _CALL_OTHERS
+        if not any(_same(name) & _names(data, name, shape) for shape in _SHAPES)
+    ]
+    assert missing == []
+
+
+def _same(name: str) -> set[str]:
+    """Names of one operation: some functions have two homes."""
+    last = name.rpartition(".")[2]
+    return {name} | {f"{home}{last}" for home in ("torch.", "torch.nn.functional.") if f"{home}{last}" in OPERATIONS}
+
+
+def _names(data: st.DataObject, name: str, shape: tuple[int, ...]) -> set[str]:
+    """The operations in a network whose one line after the first is meant to have the operation."""
+    draft = Draft(data.draw, [shape])
+    draft.emit("x0 * 1.5")
+    step(draft, (OPERATIONS[name],), trials=1)
+    if draft.num_taken_back:
+        return set()
+    module = draft.program(draft.values[-1].name).module()
+    recording = record(module, shape)
+    found = {type(layer).__name__ for layer in recording.modules.values()}
+    found |= {
+        function_name(node.target) or ""
+        for node in recording.graph.nodes
+        if node.op in {"call_function", "call_method"}
+    }
+    if found & _same(name):
+        return found
+    try:
+        return found | {node.operation.name for node in trace(module, shape).nodes}
+    except UnsupportedGraphError:
+        return found
+
+
+def test_the_oracle_notices_a_network_that_is_cut_wrongly() -> None:
+    """Of what the masks are: a reader whose gates are closed reads zeros."""
+    program = Program(
+        shapes=((3, 4, 4),),
+        layers=("self.one = nn.Conv2d(3, 4, 3)", "self.two = nn.Conv2d(4, 2, 1)"),
+        lines=("x1 = self.one(x0)", "x2 = self.two(x1)"),
+        answer="x2",
+    )
+    assert examine(program).kind == "ok"
+    assert torch.is_tensor(program.module().two.weight)
