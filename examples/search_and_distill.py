@@ -47,7 +47,7 @@ def main(folder: Path) -> None:
             recipe=TrainingRecipe(epochs=3, batch=64, rate=0.02, schedule="cosine"),
         )
     )
-    print(f"distilled: {distilled.last.accuracy_test:.2f} %; the teacher: {distilled.teacher:.2f} %")
+    print(f"distilled: {distilled.last.accuracy_test:.2f} %; the teacher: {distilled.teachers[0]:.2f} %")
 
     student = studentsearch.load(distilled.folder)
     logits = student(torch.zeros(1, 1, 8, 8))

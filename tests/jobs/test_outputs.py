@@ -138,15 +138,22 @@ def test_the_whole_way(name: str, taught_alone: Path, tmp_path: Path):
     assert alone.accuracy == found.accuracy_test
     other = evaluate(EvaluateOptions(model=str(folder), compute=COMPUTE, logits="aux" if name == "named" else "2"))
     assert other.loss != alone.loss
-    taught = distill(
-        DistillOptions(student=run, out=tmp_path / "distilled", init="inherit", recipe=RECIPE, compute=COMPUTE)
+    teachers = (f"python:several_outputs:{name}",)  # a function is run only where the user names it
+    how = DistillOptions(
+        student=run,
+        out=tmp_path / "distilled",
+        teachers=teachers,
+        init="inherit",
+        recipe=RECIPE,
+        compute=COMPUTE,
     )
+    taught = distill(how)
     assert taught.before == found.accuracy_test
     assert evaluate(EvaluateOptions(model=str(taught.folder), compute=COMPUTE)).accuracy == taught.last.accuracy_test
     assert read_student(taught.folder).spec.logits == read_student(folder).spec.logits
     assert report(tmp_path / "distilled")["status"] == "complete"
     with pytest.raises(UsageError, match=r"found --logits 0; .* searched with its output (logits|1); leave"):
-        distill(DistillOptions(student=run, out=tmp_path / "other", logits="0", recipe=RECIPE, compute=COMPUTE))
+        distill(replace(how, out=tmp_path / "other", logits="0"))
 
 
 def test_a_network_by_name_learns_at_points_from_a_teacher_of_several_outputs(taught_alone: Path, tmp_path: Path):
