@@ -20,7 +20,7 @@ def run_example(name: str, words: list[str], monkeypatch: pytest.MonkeyPatch) ->
 
 SHORT = {
     "search_and_distill.py": ["--flops", "97%", "--epochs", "1"],
-    "compare_losses.py": ["--steps", "1"],
+    "compare_losses.py": ["--steps", "1", "--rows", "alone,P1+P2+P3"],
     "sweep.py": ["--trials", "1", "--flops", "97%", "--steps", "30"],
 }
 
