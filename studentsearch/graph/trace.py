@@ -10,7 +10,7 @@ from typing import TypeAlias
 from torch import Tensor, fx, nn
 
 from studentsearch.errors import UnsupportedGraphError
-from studentsearch.graph.arguments import INPUT, encode, function_name
+from studentsearch.graph.arguments import INPUT, encode, function_name, mentions_batch, named_tuples
 from studentsearch.graph.describe import WEIGHTED_CALLS, describe_module, describe_pooling
 from studentsearch.graph.functional import (
     BY_SIZES,
@@ -150,6 +150,9 @@ class _Conversion:
     def _output(self, fx_node: fx.Node) -> Node:
         given: list[fx.Node] = []
         structure = encode(fx_node.args[0], numbering(given), BATCH)
+        named_tuples(structure)  # refuses what model.py could not hold
+        if mentions_batch(structure):
+            raise UnsupportedGraphError("returns a number that depends on the batch size; return tensors alone")
         sources = tuple(self._node(item) for item in given)
         operation = Operation(kind="Output", arguments={} if structure == (INPUT, 0) else {"structure": structure})
         first = sources[0]
