@@ -379,4 +379,5 @@ def space_to_depth(m: nn.Module, x: Tensor) -> Tensor:
 def masks_made_into_numbers(m: nn.Module, x: Tensor) -> Tensor:
     y = m.one(x)
     rows = (y.mean(1, keepdim=True) > 0) & (x > 0)
-    return y * rows.float() + (~(y > 0.1)).to(x.dtype) + (y.flatten(2) > 0).type_as(x).view_as(x)
+    steps = (3 * y).long().to(x.dtype) + (~y.to(torch.bool)).float() + (y.relu().bool() & (x > 0)).int()
+    return steps + y * rows.float() + (~(y > 0.1)).to(x.dtype) + (y.flatten(2) > 0).type_as(x).view_as(x)
