@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from studentsearch.graph.constancy import border_of
 from studentsearch.graph.links import Indices
 from studentsearch.graph.liveness import Liveness, liveness
 from studentsearch.graph.network import Argument, Network, Node, Operation
 from studentsearch.graph.passages import elementwise
 from studentsearch.graph.rules import rule_of
 from studentsearch.graph.weighted import is_reader
-from studentsearch.student.constants import Size, constant_size, folded_value, positions
+from studentsearch.student.constants import Size, bordered_value, constant_size, folded_value, positions
 from studentsearch.student.outside import OutsideLayers
 from studentsearch.student.shrink import shrunk_operation, shrunk_state
 from studentsearch.student.spec import Step, StudentSpec
@@ -115,6 +116,13 @@ class _Scissors:
                 self._emit_selection(node, kept)
             case "Add":
                 self._emit_sum(node, kept)
+            case "Constant" if node.operation.arguments.get("border") and node.inputs[0] not in self._emitted:
+                value = self._whole[f"{node.path}.value"][torch.from_numpy(kept)]
+                self._emit_constant(node, kept, value, node.operation.integers("border"))
+            case _ if self._alive.is_bordered(node.index):
+                (read,) = self._takes(node, kept)
+                value = bordered_value(node, kept, read, self._value(node.inputs[0], read), self._whole)
+                self._emit_constant(node, kept, value, border_of(node))
             case _ if is_reader(node):
                 read = np.flatnonzero(self._alive.reads[node.index])
                 self._emit_layer(node, kept, (self._pick(node.inputs[0], read, node),), read)
@@ -235,25 +243,34 @@ class _Scissors:
         """A constant at every position, sized by a tensor of its size or by the nearest one before it."""
         node = self._network.nodes[source]
         size = Size(anchor=like) if like is not None else constant_size(self._network, node, self._computed)
-        if size.sizes and not is_reader(node) and node.inputs and node.operation.kind != "Constant":
+        if size.sizes and not node.work and node.inputs and node.operation.kind != "Constant":
             # What it is computed from can be sized for pictures of any size, so the operation itself is kept.
             del self._folded[source]
             self._compute(node, np.flatnonzero(self._alive.needed[source]))
             return self._pick(source, channels, reader)
+        return self._constant_step(node, self._value(source, channels), size, ())
+
+    def _emit_constant(self, node: Node, kept: Indices, value: Tensor, border: tuple[int, ...]) -> None:
+        """The step of a layer whose output is a constant but for its border."""
+        size = constant_size(self._network, node, self._computed)
+        self._emitted[node.index] = _Emitted(step=self._constant_step(node, value, size, border), present=kept)
+
+    def _constant_step(self, node: Node, value: Tensor, size: Size, border: tuple[int, ...]) -> str:
         name, path = self._fresh(node, "_constant")
         arguments: dict[str, Argument] = {
-            "num_channels": len(channels),
+            "num_channels": value.shape[0],
             "axis": node.axis + 1,
             "rank": len(node.shape) + 1,
             "like_axis": self._network.nodes[size.anchor].axis + 1,
             "windows": size.windows,
             "sizes": size.sizes,
             "made_for": size.made_for,
+            **({"border": border} if border else {}),
         }
         like_step = self._emitted[size.anchor].step
         operation = Operation(kind="Constant", arguments=arguments)
         self.steps.append(Step(name=name, path=path, operation=operation, inputs=(like_step,)))
-        self.tensors[f"{path}.value"] = self._value(source, channels)
+        self.tensors[f"{path}.value"] = value
         return name
 
     @property
@@ -285,6 +302,8 @@ class _Scissors:
             own = torch.zeros(len(kept), dtype=dtype) if bias is None else bias[torch.from_numpy(kept)]
             self._folded[node.index] = _Folded(value=own, present=kept)
             return True
+        if node.work and not self._alive.is_constant(node.index):
+            return False  # it is counted
         takes = self._takes(node, kept)
         used = [index for index, channels in zip(node.inputs, takes, strict=True) if len(channels)]
         if not used:
@@ -302,7 +321,12 @@ class _Scissors:
 
     def _fold_alone(self, node: Node, kept: Indices) -> bool:
         """Note the numbers of a node that takes no channel: a selection of zeros alone, or a constant."""
-        if not node.inputs or (node.operation.kind == "Constant" and node.inputs[0] in self._emitted):
+        is_constant = node.operation.kind == "Constant"
+        if (
+            not node.inputs
+            or (is_constant and node.inputs[0] in self._emitted)
+            or node.operation.arguments.get("border")
+        ):
             return False
         dtype = next(tensor.dtype for tensor in self._whole.values() if tensor.is_floating_point())
         value = self._whole.get(f"{node.path}.value", torch.zeros(node.num_channels, dtype=dtype))
