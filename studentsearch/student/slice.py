@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from studentsearch.graph.constancy import border_of
-from studentsearch.graph.links import Indices
-from studentsearch.graph.liveness import Liveness, liveness
+from studentsearch.graph.links import Indices, mask_of
+from studentsearch.graph.liveness import Liveness
 from studentsearch.graph.network import Argument, Network, Node, Operation
 from studentsearch.graph.passages import elementwise
 from studentsearch.graph.rules import rule_of
@@ -47,19 +47,6 @@ class _Folded:
 
     value: Tensor
     present: Indices
-
-
-def whole_network(network: Network, state: Mapping[str, Tensor]) -> Cut:
-    """The network itself as a spec, with nothing cut.
-
-    Args:
-        network: Any traced network.
-        state: Its tensors by name.
-
-    Returns:
-        The spec and its tensors; also parts whose output nothing reads are gone.
-    """
-    return cut(network, liveness(network, (), np.ones(0, dtype=np.bool_)), state)
 
 
 def cut(network: Network, alive: Liveness, tensors: Mapping[str, Tensor]) -> Cut:
@@ -140,7 +127,7 @@ class _Scissors:
             return
         if self._agree(node):
             kept = self._emitted[node.inputs[0]].present
-        takes = [np.flatnonzero(link.needed(_mask(kept, node.num_channels))) for link in node.links]
+        takes = [np.flatnonzero(link.needed(mask_of(kept, node.num_channels))) for link in node.links]
         repeats = rule_of(node.operation) is elementwise
         like = self._first_emitted(node) if repeats else None
         steps = tuple(
@@ -242,7 +229,7 @@ class _Scissors:
     def _materialize(self, source: int, channels: Indices, reader: Node, *, like: int | None) -> str:
         """A constant at every position, sized by a tensor of its size or by the nearest one before it."""
         node = self._network.nodes[source]
-        size = Size(anchor=like) if like is not None else constant_size(self._network, node, self._computed)
+        size = Size(anchor=like) if like is not None else self._size(node)
         if size.sizes and not node.work and node.inputs and node.operation.kind != "Constant":
             # What it is computed from can be sized for pictures of any size, so the operation itself is kept.
             del self._folded[source]
@@ -252,8 +239,18 @@ class _Scissors:
 
     def _emit_constant(self, node: Node, kept: Indices, value: Tensor, border: tuple[int, ...]) -> None:
         """The step of a layer whose output is a constant but for its border."""
+        step = self._constant_step(node, value, self._size(node), border)
+        self._emitted[node.index] = _Emitted(step=step, present=kept)
+
+    def _size(self, node: Node) -> Size:
+        """Where a constant has its size from; a layer's best from what it reads, if nothing before that tells it."""
         size = constant_size(self._network, node, self._computed)
-        self._emitted[node.index] = _Emitted(step=self._constant_step(node, value, size, border), present=kept)
+        if size.sizes and node.work and node.inputs[0] in self._folded:
+            (read,) = self._takes(node, np.flatnonzero(self._alive.needed[node.index]))
+            if len(read):
+                self._pick(node.inputs[0], read, node)
+                size = constant_size(self._network, node, self._computed)
+        return size
 
     def _constant_step(self, node: Node, value: Tensor, size: Size, border: tuple[int, ...]) -> str:
         name, path = self._fresh(node, "_constant")
@@ -336,7 +333,7 @@ class _Scissors:
     def _takes(self, node: Node, kept: Indices) -> list[Indices]:
         if is_reader(node):
             return [np.flatnonzero(self._alive.reads[node.index])]
-        return [np.flatnonzero(link.needed(_mask(kept, node.num_channels))) for link in node.links]
+        return [np.flatnonzero(link.needed(mask_of(kept, node.num_channels))) for link in node.links]
 
     def _first_emitted(self, node: Node) -> int | None:
         """An input that is computed from the image and has the node's size."""
@@ -394,9 +391,3 @@ class _Scissors:
             self._emitted[node.index] = self._emitted[rest[0]]
             return
         self._emit_carrier(node, kept)
-
-
-def _mask(kept: Indices, num_channels: int) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
-    mask = np.zeros(num_channels, dtype=np.bool_)
-    mask[kept] = True
-    return mask
