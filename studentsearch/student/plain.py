@@ -18,7 +18,7 @@ from studentsearch.graph.network import Network
 from studentsearch.graph.trace import trace, trace_with_state
 from studentsearch.student.build import build_with_weights
 from studentsearch.student.check import largest_difference
-from studentsearch.student.slice import cut
+from studentsearch.student.slice import Cut, cut
 from studentsearch.student.wellformed import spec_problem
 
 _ADDED = (1, 2, 4, 8, 16, 32)  # pixels a side, to see for which other sizes the trace holds
@@ -60,7 +60,7 @@ def plain_network(module: nn.Module, *input_shapes: tuple[int, ...], skip: Seque
     traced = trace_with_state(module, *input_shapes, skip=skip)
     network = traced.network
     alive = liveness(network, (), np.ones(0, dtype=np.bool_))
-    everything = cut(network, alive, traced.state)
+    everything = whole_network(network, traced.state)
     problem = spec_problem(everything.spec)
     if problem is not None:
         raise UnsupportedGraphError(f"{type(module).__name__}: no student could be written: {problem}; rename the part")
@@ -72,6 +72,19 @@ def plain_network(module: nn.Module, *input_shapes: tuple[int, ...], skip: Seque
         network=network if is_whole else trace(plain, *input_shapes, skip=skip),
         size_step=_size_step(module, plain, input_shapes),
     )
+
+
+def whole_network(network: Network, state: Mapping[str, torch.Tensor]) -> Cut:
+    """The network itself as a spec, with nothing cut.
+
+    Args:
+        network: Any traced network.
+        state: Its tensors by name.
+
+    Returns:
+        The spec and its tensors; also parts whose output nothing reads are gone.
+    """
+    return cut(network, liveness(network, (), np.ones(0, dtype=np.bool_)), state)
 
 
 def _insist(module: nn.Module, plain: nn.Module, input_shapes: tuple[tuple[int, ...], ...]) -> None:

@@ -21,8 +21,7 @@ from studentsearch.runs.state_hash import state_sha256
 from studentsearch.student.check import check_cut
 from studentsearch.student.counts import count_everything
 from studentsearch.student.folder import StudentRecord, write_student
-from studentsearch.student.plain import plain_network
-from studentsearch.student.slice import whole_network
+from studentsearch.student.plain import plain_network, whole_network
 
 Config = dict[str, Any]
 ORIGIN = Origin(

@@ -14,8 +14,7 @@ from studentsearch.graph.names import is_step_name, step_name
 from studentsearch.student.check import check_cut
 from studentsearch.student.counts import count_everything
 from studentsearch.student.folder import StudentRecord, read_student, write_student
-from studentsearch.student.plain import plain_network
-from studentsearch.student.slice import whole_network
+from studentsearch.student.plain import plain_network, whole_network
 
 SHAPE = (1, 8, 8)
 LAYERS = (
