@@ -38,6 +38,12 @@ _SPELLED: dict[object, str] = {
     operator.neg: "torch.neg",
     operator.matmul: "torch.matmul",
     operator.getitem: "operator.getitem",
+    operator.floordiv: "torch.floor_divide",
+    operator.mod: "torch.remainder",
+    operator.invert: "torch.bitwise_not",
+    operator.and_: "torch.bitwise_and",
+    operator.or_: "torch.bitwise_or",
+    F.threshold: "torch.nn.functional.threshold",  # which calls itself _threshold
     torch.concat: "torch.cat",
     torch.concatenate: "torch.cat",
 }

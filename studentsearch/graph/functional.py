@@ -93,6 +93,32 @@ def with_torch_names(fx_node: fx.Node) -> None:
     fx_node.kwargs = {_SYNONYMS.get(name, name): value for name, value in fx_node.kwargs.items()}
 
 
+def number_like(fx_node: fx.Node) -> fx.Node | None:
+    """The tensor whose type a call gives to a mask or to integers (`(x > 0).float()`): what these were made of.
+
+    Args:
+        fx_node: A recorded call that may change the type of its first tensor.
+
+    Returns:
+        A tensor of floating-point numbers; None where the first tensor has such a type, which a student keeps.
+
+    Raises:
+        UnsupportedGraphError: Nothing of the kind is found.
+    """
+    made_of = first_read(fx_node)
+    if made_of.meta["value"].is_floating_point() or not fx_node.meta["value"].is_floating_point():
+        return None
+    seen = [made_of]
+    for node in seen:
+        if isinstance(node.meta["value"], Tensor) and node.meta["value"].is_floating_point() and node.op != "get_attr":
+            return node
+        seen += (item for item in node.all_input_nodes if item not in seen)
+    raise UnsupportedGraphError(
+        f"makes {fx_node.meta['value'].dtype} of {made_of.meta['value'].dtype}; expected a tensor computed from "
+        "floating-point numbers; compute it with torch.where"
+    )
+
+
 def of_axes(name: str, fx_node: fx.Node) -> Operation | None:
     """A movement by sizes as one that names no number of channels.
 

@@ -125,6 +125,21 @@ def _fits(source: Node, axis: int, rank: int) -> bool:
     return source.num_channels == 1 and (position < 0 or source.shape[position] == 1)
 
 
+def typed(step: Step) -> Passage:
+    """Output i takes entry i; of the second tensor it takes the type alone.
+
+    Args:
+        step: A call of Tensor.type_as.
+
+    Returns:
+        The passage.
+    """
+    source, like = step.sources
+    is_alike = (like.shape, like.axis) == (source.shape, source.axis)
+    link = same(like.num_channels) if is_alike else all_of(like.num_channels, source.num_channels)
+    return Passage(axis=source.axis, links=(same(source.num_channels), link))
+
+
 def positional(step: Step) -> Passage:
     """Each channel on its own, positions mixed: pooling, interpolation, padding.
 

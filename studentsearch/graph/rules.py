@@ -23,6 +23,7 @@ from studentsearch.graph.passages import (
     reduction,
     selection,
     stacking,
+    typed,
     whole,
 )
 from studentsearch.graph.weighted import (
@@ -121,7 +122,10 @@ _POINTWISE = (
 )
 COMPARISONS = frozenset(
     f"torch.{name}"
-    for name in ("gt", "lt", "ge", "le", "eq", "ne", "logical_and", "logical_or", "logical_not", "isnan", "isinf")
+    for name in (
+        *("gt", "lt", "ge", "le", "eq", "ne", "isnan", "isinf"),
+        *("logical_and", "logical_or", "logical_not", "bitwise_and", "bitwise_or", "bitwise_not"),
+    )
 )
 _POOLS = tuple(
     f"{kind}Pool{n}d"
@@ -169,6 +173,7 @@ _RULES: dict[str, Rule] = {
     **dict.fromkeys(("Softmax", "Softmax2d", "LogSoftmax", "Softmin"), whole),
     **dict.fromkeys((f"{_F}softmax", f"{_F}log_softmax", "torch.softmax", "torch.log_softmax"), mixing_along("dim", 1)),
     f"{_F}softmin": mixing_along("dim", 1),
+    "Tensor.type_as": typed,
     "Tensor.expand_as": elementwise,  # of the second tensor it takes the size alone, which has these channels as well
     f"{_F}normalize": mixing_along("dim", 2, 1),
     "Linear": linear,

@@ -21,6 +21,7 @@ from studentsearch.graph.functional import (
     first_read,
     layer_of_call,
     named_operation,
+    number_like,
     numbering,
     of_axes,
     packed_arguments,
@@ -197,7 +198,11 @@ class _Conversion:
             return pieces[index]
         with_torch_names(fx_node)
         if name in _PASSED_ON:
-            return self._values[first_read(fx_node)]
+            like = number_like(fx_node)
+            if like is None:
+                return self._values[first_read(fx_node)]
+            typed = call("Tensor.type_as", (INPUT, 0), (INPUT, 1))
+            return self._add(fx_node, typed, (first_read(fx_node), like), None)
         if name in BY_SIZES and not isinstance(self._values[first_read(fx_node)], str):
             movement, value = of_axes(name, fx_node), self._values[first_read(fx_node)]
             return value if movement is None else self._move(movement, value)
