@@ -105,9 +105,9 @@ class _Scissors:
         match node.operation.kind:
             case "Input":
                 self._write(node, node.operation, (), np.arange(node.num_channels))
-            case "Concat" if node.operation.integer("axis") == node.axis + 1:
+            case "Concat" if node.operation.integer("axis") == node.axis + 1 and not node.whole:
                 self._emit_concat(node)
-            case "Select" if node.operation.integer("axis") == node.axis + 1:
+            case "Select" if node.operation.integer("axis") == node.axis + 1 and not node.whole:
                 self._emit_selection(node, kept)
             case "Add":
                 self._emit_sum(node, kept)

@@ -168,3 +168,17 @@ def batch_norms_of_what_two_layers_gave(m: nn.Module, x: Tensor) -> Tensor:
     pooled = m.norm(F.max_pool2d(both.flatten(2), 3, 1, 1).view(-1, 16, 8, 8))
     pairs = m.pairs(both.unflatten(1, (8, 2)).transpose(1, 2).flatten(2, 3)).flatten(1, 2)
     return pooled[:, 4:12] + pairs[:, :8, :, None]
+
+
+@net(
+    stem=conv(3, 6),
+    token=parameter(1, 1, 6),
+    table=parameter(1, 65, 6),
+    one=linear(6, 6),
+    head=linear(6, 3),
+    larger=None,
+)
+def tokens_joined_along_what_may_be_channels(m: nn.Module, x: Tensor) -> Tensor:
+    y = F.relu(m.stem(x)).flatten(2).transpose(1, 2)
+    y = torch.cat([m.token.expand(x.shape[0], -1, -1), y], dim=1) + m.table
+    return m.head((y + m.one(F.relu(y)))[:, 0])
