@@ -32,12 +32,13 @@ class Limits:
     memory: int
 
 
-def examine_apart(entry: Entry, *, has_onnx: bool, limits: Limits) -> Outcome:
+def examine_apart(entry: Entry, *, has_onnx: bool, is_brief: bool, limits: Limits) -> Outcome:
     """The row of a net.
 
     Args:
         entry: The net.
         has_onnx: Whether it is exported.
+        is_brief: Whether it is traced, cut and compared alone.
         limits: What it may take.
 
     Returns:
@@ -47,7 +48,7 @@ def examine_apart(entry: Entry, *, has_onnx: bool, limits: Limits) -> Outcome:
     context.set_forkserver_preload([*_LOADED_ONCE, entry.suite])
     receiver, sender = context.Pipe(duplex=False)
     with tempfile.NamedTemporaryFile() as log:
-        process = context.Process(target=_child, args=(entry, has_onnx, limits, sender, log.name))
+        process = context.Process(target=_child, args=(entry, has_onnx, is_brief, limits, sender, log.name))
         process.start()
         sender.close()
         try:
@@ -64,7 +65,7 @@ def examine_apart(entry: Entry, *, has_onnx: bool, limits: Limits) -> Outcome:
             process.join()
 
 
-def _child(entry: Entry, has_onnx: bool, limits: Limits, sender: Connection, log: str) -> None:
+def _child(entry: Entry, has_onnx: bool, is_brief: bool, limits: Limits, sender: Connection, log: str) -> None:
     import torch
     from examine import examine
 
@@ -73,4 +74,4 @@ def _child(entry: Entry, has_onnx: bool, limits: Limits, sender: Connection, log
         os.dup2(descriptor, stream.fileno())
     resource.setrlimit(resource.RLIMIT_DATA, (limits.memory * 2**30,) * 2)
     torch.set_num_threads(1)
-    sender.send(examine(entry, has_onnx=has_onnx))
+    sender.send(examine(entry, has_onnx=has_onnx, is_brief=is_brief))

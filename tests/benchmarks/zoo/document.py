@@ -61,8 +61,13 @@ def _totals(outcomes: Sequence[Outcome], missing: Sequence[str]) -> str:
     counts = Counter(outcome.status for outcome in outcomes)
     words = ", ".join(f"{counts[status]} {status}" for status in ("passed", "refused", "failed"))
     text = f"{len(outcomes)} nets: {words}."
+    brief = sum(outcome.is_brief for outcome in outcomes)
     exported = sum(outcome.onnx_difference is not None for outcome in outcomes)
-    if exported < counts["passed"]:
+    if brief:
+        text += (
+            f" {brief} of them ran with `--brief`: traced, cut and compared, at one size; their last columns are empty."
+        )
+    elif exported < counts["passed"]:
         text += f" {exported} of them were exported to ONNX, the others ran with `--quick`."
     return text + (f"\n\nNot run: {', '.join(missing)}." if missing else "")
 
@@ -93,13 +98,22 @@ def _row(outcome: Outcome) -> str:
             _seconds(outcome.trace_seconds),
             _seconds(outcome.cut_seconds),
             f"{_small(outcome.difference)}{exact}{' plain' if outcome.reference == 'plain' else ''}",
-            f"{outcome.counter} {'=' if outcome.is_counted else 'other'}",
-            "yes" if outcome.is_trained else "no",
-            "same bits" if outcome.is_reloaded else "no",
-            _small(outcome.onnx_difference),
+            *_artifacts(outcome),
             "; ".join((*(f"failed: {problem}" for problem in outcome.problems), *outcome.notes)),
         ]
     return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
+
+
+def _artifacts(outcome: Outcome) -> tuple[str, ...]:
+    """What was found of the student's count, training, files and export."""
+    if outcome.is_brief:
+        return ("",) * 4
+    return (
+        f"{outcome.counter} {'=' if outcome.is_counted else 'other'}",
+        "yes" if outcome.is_trained else "no",
+        "same bits" if outcome.is_reloaded else "no",
+        _small(outcome.onnx_difference),
+    )
 
 
 def _seconds(value: float | None) -> str:

@@ -29,6 +29,7 @@ class Outcome:
         is_trained: Whether a training step ran.
         is_reloaded: Whether a fresh process gave the same bits, with the library and with model.py alone.
         onnx_difference: Largest difference of onnxruntime's logits, relative to the largest.
+        is_brief: Whether it was only traced, cut and compared, at one size.
         refused: Why the net was refused, empty where it was not.
         problems: What failed.
         notes: What a reader should know.
@@ -48,6 +49,7 @@ class Outcome:
     is_trained: bool = False
     is_reloaded: bool = False
     onnx_difference: float | None = None
+    is_brief: bool = False
     refused: str = ""
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
