@@ -20,7 +20,10 @@ from studentsearch.graph.links import Indices, all_of, taking
 from studentsearch.graph.network import Node, Operation, call
 from studentsearch.graph.passages import Passage
 
-_REGROUPING = frozenset({"torch.reshape", "Tensor.reshape", "Tensor.view_as", "torch.flatten", "torch.unflatten"})
+_REGROUPING = frozenset({"torch.reshape", "Tensor.reshape", "Tensor.view_as", "Tensor.reshape_as"}) | {
+    "torch.flatten",
+    "torch.unflatten",
+}
 _PERMUTING = frozenset({
     *("torch.permute", "torch.transpose", "torch.swapaxes", "torch.swapdims", "torch.movedim", "torch.moveaxis"),
 })
@@ -31,7 +34,7 @@ _COMMUTING = _PERMUTING | frozenset({
 _INDEXING = frozenset({
     *("operator.getitem", "torch.narrow", "torch.select", "torch.flip", "torch.roll", "torch.channel_shuffle"),
     *("Tensor.expand", "Tensor.repeat", "torch.tile", "torch.repeat_interleave", "ChannelShuffle"),
-    *("torch.rot90", "torch.fliplr", "torch.flipud", "torch.index_select"),
+    *("torch.broadcast_to", "torch.rot90", "torch.fliplr", "torch.flipud", "torch.index_select"),
 })
 PIECES = frozenset({"torch.chunk", "torch.split", "torch.tensor_split", "torch.unbind", "torch.split_with_sizes"})
 MOVEMENTS = _REGROUPING | _COMMUTING | _INDEXING | {"Flatten", "Unflatten"}

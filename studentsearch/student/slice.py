@@ -366,7 +366,9 @@ class _Scissors:
             for position, index in enumerate(node.inputs)
             if not (index in self._folded and not self._value(index, self._takes(node, kept)[position]).any())
         ]
-        if len(rest) == 1 and self._network.nodes[rest[0]].shape == node.shape and rest[0] in self._emitted:
+        alone = self._network.nodes[rest[0]] if len(rest) == 1 else None
+        is_alike = alone is not None and (alone.shape, alone.axis) == (node.shape, node.axis)
+        if is_alike and rest[0] in self._emitted:
             self._emitted[node.index] = self._emitted[rest[0]]
             return
         self._emit_carrier(node, kept)

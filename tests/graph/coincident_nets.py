@@ -182,3 +182,9 @@ def tokens_joined_along_what_may_be_channels(m: nn.Module, x: Tensor) -> Tensor:
     y = F.relu(m.stem(x)).flatten(2).transpose(1, 2)
     y = torch.cat([m.token.expand(x.shape[0], -1, -1), y], dim=1) + m.table
     return m.head((y + m.one(F.relu(y)))[:, 0])
+
+
+@between(8, one=conv(8, 6, bias=False), larger=None)
+def sum_of_two_axes_of_which_one_may_be_zero(m: nn.Module, x: Tensor) -> Tensor:
+    rows = F.interpolate(x, size=(6, 8)).transpose(1, 2)
+    return F.interpolate((F.interpolate(m.one(x), size=(8, 8)) + rows).transpose(1, 2), size=(8, 8))

@@ -11,7 +11,11 @@ from pathlib import Path
 from rows import Outcome
 
 _LIBRARIES = ("torch", "torchvision", "timm", "thop", "onnxruntime")
-_HEAD = """# Every net of {suite}
+_TITLES = {
+    "torchvision": "Every net of torchvision",
+    "timm": "One member of every family of timm, the smallest, at its default size, of at most 60M parameters",
+}
+_HEAD = """# {title}
 
     python tests/benchmarks/zoo {suite} --out docs/zoo_{suite}.md
 
@@ -52,7 +56,11 @@ def document(suite: str, outcomes: Sequence[Outcome], missing: Sequence[str]) ->
         Markdown.
     """
     head = _HEAD.format(
-        suite=suite, totals=_totals(outcomes, missing), versions=_versions(suite), processor=_processor()
+        title=_TITLES[suite],
+        suite=suite,
+        totals=_totals(outcomes, missing),
+        versions=_versions(suite),
+        processor=_processor(),
     )
     return head + "".join(f"{_row(outcome)}\n" for outcome in outcomes)
 
