@@ -182,7 +182,10 @@ def matrix_product(step: Step) -> Passage:
 
 
 def einsum(step: Step) -> Passage:
-    """Whole; the cost of a product of two tensors is one multiplication for every combination of indices.
+    """Whole; a product of two tensors costs one multiplication for every entry of the output and of what is summed.
+
+    As torch computes it: an index that one tensor alone has is summed over before, and a product in which nothing is
+    summed over is one of entries, which costs nothing as everywhere.
 
     Args:
         step: A call of torch.einsum with an equation.
@@ -193,14 +196,32 @@ def einsum(step: Step) -> Passage:
     passage = whole(step)
     equation = step.argument("equation", 0)
     assert isinstance(equation, str)
-    terms = equation.replace(" ", "").split("->")[0].split(",")
-    sizes: dict[str, int] = {}
-    for term, source in zip(terms, step.sources, strict=True):
-        # From the end, since a parameter has no batch.
-        sizes |= dict(zip(reversed(term), reversed(source.shape), strict=False))
-    total = math.prod(sizes.values()) if len(terms) == 2 and "..." not in equation else 0
-    work = total // step.shape[passage.axis]
-    return Passage(axis=passage.axis, links=passage.links, ties=passage.ties, work=work, whole=passage.whole)
+    inputs, arrow, output = equation.replace(" ", "").partition("->")
+    terms = [_axis_names(term, source) for term, source in zip(inputs.split(","), step.sources, strict=True)]
+    if len(terms) != 2:
+        return passage
+    kept = set(output.replace("...", _HIDDEN)) if arrow else {name for name in inputs if inputs.count(name) == 1}
+    kept |= set() if arrow else set(_HIDDEN)
+    # From the end, since the batch has no size here.
+    first, second = (
+        dict(zip(reversed(term), reversed(source.shape), strict=False))
+        for term, source in zip(terms, step.sources, strict=True)
+    )
+    sizes = {name: max(first.get(name, 1), second.get(name, 1)) for name in first | second}
+    summed = {name for name in sizes if name not in kept and min(first.get(name, 1), second.get(name, 1)) > 1}
+    total = math.prod(size for name, size in sizes.items() if name in kept | summed) if summed else 0
+    return replace(passage, work=total // step.shape[passage.axis])
+
+
+_HIDDEN = "01234"  # names of the axes that an ellipsis stands for, the last of them last
+
+
+def _axis_names(term: str, source: Node) -> str:
+    """A term of an equation with a name for each axis."""
+    is_parameter = source.operation.kind == "Parameter"
+    num_axes = len(source.operation.integers("shape")) if is_parameter else len(source.shape) + 1
+    num_hidden = num_axes - len(term.replace("...", ""))
+    return term.replace("...", _HIDDEN[len(_HIDDEN) - num_hidden :])
 
 
 def _groups(operation: Operation) -> int:

@@ -1,4 +1,4 @@
-"""`python -m tests.generated --count 5000 --seed 0 --minutes 30`: many networks, one line that sums up, and every find."""
+"""`python -m tests.generated --count 5000 --minutes 30`: many networks, every find, and one line that sums up."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import sys
 import torch
 
 from .campaign import Tally, campaign, shrunk
+from .examine import Outcome
+from .program import Program
 
 
 def main() -> int:
@@ -22,16 +24,21 @@ def main() -> int:
     torch.set_num_threads(1)
     total = Tally()
     for tally in campaign(options.count, options.seed, options.minutes, options.processes):
+        for key in tally.smallest.keys() - total.smallest.keys():
+            _show(*tally.smallest[key])
         total.join(tally)
         print(total, file=sys.stderr, flush=True)
-    for key, (program, outcome) in sorted(total.smallest.items()):
-        smaller = shrunk(key, total.starts[key]) if options.shrink else None
-        program, outcome = smaller or (program, outcome)
-        print(f"\n{outcome.kind}: {outcome.reason} ({total.reasons[key]:,} networks)\n{program}\n{outcome.detail}")
+    for key in sorted(total.smallest):
+        found = shrunk(key, total.starts[key]) if options.shrink else None
+        _show(*(found or total.smallest[key]))
     for (kind, reason), number in total.reasons.most_common():
         print(f"{number:6,} {kind}: {reason}")
     print(total)
     return 1 if total.smallest else 0
+
+
+def _show(program: Program, outcome: Outcome) -> None:
+    print(f"\n{outcome.kind}: {outcome.reason}\n{program}\n{outcome.detail}", flush=True)
 
 
 if __name__ == "__main__":

@@ -215,8 +215,8 @@ class _Examination:
     def _masked(self, is_open: Mask, batch: Sequence[Tensor]) -> list[Tensor]:
         """What the original answers with closed gates.
 
-        Where parts that nothing reads have gone from a gated layer, its gates are those of what is left: there the plain
-        network, which was compared with the original, is masked in its place.
+        Where parts that nothing reads have gone from a gated layer, its gates are those of what is left: there the
+        plain network, which was compared with the original, is masked in its place.
         """
         readers = {node.path: node for node in self._traced.network.nodes if is_reader(node)}
         left = [self._network.nodes[site.node] for site in self._sites]

@@ -1,7 +1,7 @@
-"""The network with closed gates, computed by the network itself: what its readers read is multiplied by zeros and ones.
+"""The network with closed gates, computed by the network itself: what readers read is multiplied by zeros and ones.
 
-Nothing of the gated forward, of liveness or of cutting is used; of a gate only its place is: the reader and the entries of
-its input.
+Nothing of the gated forward, of liveness or of cutting is used; of a gate only its place is: the reader and the entries
+of its input.
 """
 
 from __future__ import annotations

@@ -30,6 +30,22 @@ CUT = {
         ),
         answer="x3",
     ),
+    "a_product_of_two_tensors_in_which_nothing_is_summed_over": Program(
+        shapes=((2, 4, 5),),
+        layers=(
+            "self.stem = nn.Conv2d(2, 4, 1)",
+            "self.narrow = nn.Conv2d(4, 1, 1)",
+            "self.one = nn.Parameter(torch.ones(3, 1))",
+            "self.two = nn.Parameter(torch.ones(4, 3))",
+            "self.end = nn.Conv2d(4, 2, 1)",
+        ),
+        lines=(
+            "x1 = self.narrow(self.stem(x0))",
+            'x2 = torch.einsum("oc,b...c->b...o", self.two, torch.einsum("oc,bchw->bhwo", self.one, x1))',
+            "x3 = self.end(x2.permute(0, 3, 1, 2))",
+        ),
+        answer='(x3, torch.einsum("bchw,od->bo", x1, self.two))',
+    ),
     "a_network_in_double_precision_of_which_no_parameter_is_left": Program(
         shapes=((4, 4),),
         layers=("self.unused = nn.Linear(4, 4)",),
