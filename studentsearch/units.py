@@ -114,7 +114,8 @@ def _amount(text: str) -> tuple[Fraction, str]:
     """The number and the unit, in lower case, of a budget."""
     match = _BUDGET.fullmatch(text.strip())
     if match is None:
-        raise UsageError(f'budget "{text}" is not an amount; expected multiply-accumulates (90M) or a share kept (30%)')
+        found = f'budget "{text[:60]}"'
+        raise UsageError(f"{found} is not an amount; expected multiply-accumulates (90M) or a share kept (30%)")
     number, unit = Fraction(match["number"]), match["unit"].lower()
     if not unit and number and ("." in match["number"] or number < _SMALLEST_PLAIN_MACS):
         raise UsageError(_ambiguous(text.strip(), number))

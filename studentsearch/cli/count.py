@@ -84,6 +84,7 @@ def parse_image_shape(text: str) -> tuple[int, int, int]:
     """
     words = text.lower().split("x")
     if len(words) != 3 or not all(word.isascii() and word.isdigit() and len(word) < 10 for word in words):
-        raise UsageError(f"image size {text!r} is not understood; expected channels, height and width, such as 3x32x32")
+        found = repr(text[:60])
+        raise UsageError(f"image size {found} is not understood; expected channels, height and width, such as 3x32x32")
     channels, height, width = (int(word) for word in words)
     return channels, height, width

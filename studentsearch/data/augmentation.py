@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from studentsearch.errors import UsageError
 
 _HALF_TURN = 180
-_MAX_SHIFT = 10_000
+_MAX_DIGITS = 9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +76,7 @@ def require_augmentation(text: str | None) -> None:
 
 
 def _is_positive(amount: str) -> bool:
-    return amount.isascii() and amount.isdigit() and int(amount[:9]) > 0
+    return amount.isascii() and amount.isdigit() and len(amount) <= _MAX_DIGITS and int(amount) > 0
 
 
 def _usual_amount(name: str, text: str, default: Augmentation) -> int:
@@ -93,6 +93,6 @@ def _usual_amount(name: str, text: str, default: Augmentation) -> int:
 
 def _not_understood(text: str) -> UsageError:
     return UsageError(
-        f"augmentation {text!r} is not understood: expected 'none', 'flip', 'shift', 'rotate', several joined as in "
-        f"'shift+flip', or, with numbers of pixels and degrees, 'shift:4+rotate:15+flip'"
+        f"augmentation {text[:60]!r} is not understood: expected 'none', 'flip', 'shift', 'rotate', several joined as "
+        f"in 'shift+flip', or, with numbers of pixels and degrees, 'shift:4+rotate:15+flip'"
     )

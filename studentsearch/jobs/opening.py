@@ -101,7 +101,7 @@ def open_data(
         The images, the held-out tenth always the same one.
 
     Raises:
-        UsageError: Not one mean and one deviation a channel.
+        UsageError: Not one mean and one deviation a channel, or a shift beyond the image.
     """
     dataset = open_dataset(
         data_name(options, model),
@@ -119,10 +119,16 @@ def open_data(
             f"the pictures have {channels} channels, mean and deviation {len(normalization.mean)}; "
             "give --mean and --std with one figure a channel, or choose a model for such pictures"
         )
+    augmentation = parse_augmentation(options.augment, dataset.augmentation)
+    if augmentation.shift >= max(dataset.image_shape[1:]):
+        raise UsageError(
+            f"a shift of {augmentation.shift} pixels moves images of {dataset.image_shape[1]}x{dataset.image_shape[2]} "
+            "out of sight; give --augment a smaller one, such as shift:4"
+        )
     return OpenedData(
         dataset=dataset,
         split=hold_out(dataset.train),
-        augmentation=parse_augmentation(options.augment, dataset.augmentation),
+        augmentation=augmentation,
         normalization=normalization,
     )
 
