@@ -462,9 +462,18 @@ def run_lines(count: int, seed: int, *, with_processes: bool = True) -> list[Out
                 words = draw_line(random.Random(number))
                 is_apart = with_processes and number % _OWN_PROCESS_EVERY == 0
                 outcomes.append(run_apart(words) if is_apart else run_here(words))
+                _tell(outcomes[-1])
         finally:
             os.chdir(before)
     return outcomes
+
+
+def _tell(outcome: Outcome) -> None:
+    """Say at once what is wrong with a line, so that a campaign that is stopped has said it."""
+    if outcome.problem is not None:
+        words = shlex.join(word[:80] for word in outcome.words)
+        sys.stdout.write(f"{outcome.problem}: {words!r}\n    {outcome.err.strip()[-400:]!r}\n")
+        sys.stdout.flush()
 
 
 def run_campaign() -> int:
@@ -481,9 +490,6 @@ def run_campaign() -> int:
     torch.set_num_threads(1)
     outcomes = run_lines(arguments.count, arguments.seed)
     found = [outcome for outcome in outcomes if outcome.problem is not None]
-    for outcome in found:
-        words = shlex.join(word[:80] for word in outcome.words)
-        sys.stdout.write(f"{outcome.problem}: {words!r}\n    {outcome.err.strip()[-400:]!r}\n")
     codes = Counter(outcome.exit_code for outcome in outcomes)
     refused = max((outcome.seconds for outcome in outcomes if outcome.exit_code in {2, 5, 7}), default=0.0)
     sys.stdout.write(
