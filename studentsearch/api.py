@@ -13,7 +13,8 @@ from studentsearch.jobs.evaluate import EvaluatedModel, EvaluateOptions, evaluat
 from studentsearch.jobs.export import ExportedFile, export
 from studentsearch.jobs.knowledge import MethodOptions
 from studentsearch.jobs.options import ComputeOptions, DataOptions
-from studentsearch.jobs.search import FoundStudent, SearchOptions, search
+from studentsearch.jobs.search import SearchOptions, search
+from studentsearch.jobs.search_state import FoundStudent
 from studentsearch.jobs.study import StudyOptions, study
 from studentsearch.jobs.teach import TeachOptions, TrainedNetwork, teach
 from studentsearch.jobs.training import TrainingRecipe

@@ -51,9 +51,10 @@ from studentsearch.progress import Progress, SilentProgress
 from studentsearch.records.student import TeacherRecord
 from studentsearch.runs.files import JsonValue
 from studentsearch.runs.folder import RunFolder
-from studentsearch.runs.manifest import MANIFEST_NAME, read_manifest
+from studentsearch.runs.hold import hold_run_folder
+from studentsearch.runs.manifest import MANIFEST_NAME, decode_part, is_finished, read_manifest
 from studentsearch.student.counts import Counts, count_everything
-from studentsearch.student.folder import Origin, is_student_folder
+from studentsearch.student.folder import Origin, is_student_folder, student_files
 
 _VIA = "via"
 
@@ -126,7 +127,11 @@ def distill(options: DistillOptions, progress: Progress | None = None) -> Distil
     Returns:
         Accuracies, and where the student lies.
     """
-    listener = progress or SilentProgress()
+    with hold_run_folder(options.out):
+        return _held_distill(options, progress or SilentProgress())
+
+
+def _held_distill(options: DistillOptions, listener: Progress) -> DistilledStudent:
     runtime = open_runtime(options.compute.device, options.compute.precision, options.compute.threads)
     parts = _open(options, listener)
     facts = environment_facts(runtime, options.compute.seed) | {
@@ -134,14 +139,42 @@ def distill(options: DistillOptions, progress: Progress | None = None) -> Distil
         "student": str(parts.student.folder or options.student),
     }
     configuration = _configuration(options, parts, runtime)
-    with RunFolder.open(options.out, kind="distill", configuration=configuration, facts=facts) as run:
-        if options.via is not None:
-            parts = replace(parts, teachers=(_taught_between(options, parts, listener),))
-        for network in (parts.student.module, *(teacher.module for teacher in parts.teachers)):
-            network.to(runtime.device).to(memory_format=torch.channels_last)
-        warn_of_chance(parts.teachers, parts.data, runtime, listener)
-        trained = _train(options, parts, runtime, listener, run)
-        return _finish(options, parts, trained, runtime, run)
+    run = RunFolder.begin(options.out, kind="distill", configuration=configuration, facts=facts)
+    if run.is_finished(listener.say):
+        return _finished(run)
+    if options.via is not None:
+        parts = replace(parts, teachers=(_taught_between(options, parts, listener),))
+    for network in (parts.student.module, *(teacher.module for teacher in parts.teachers)):
+        network.to(runtime.device).to(memory_format=torch.channels_last)
+    warn_of_chance(parts.teachers, parts.data, runtime, listener)
+    trained = _train(options, parts, runtime, listener, run)
+    return _finish(options, parts, trained, runtime, run)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Accuracy:
+    accuracy_test: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Results:
+    """What a finished distillation left in its manifest."""
+
+    last: Judged
+    best: Judged
+    teachers: tuple[_Accuracy, ...]
+    before: _Accuracy | None = None
+
+
+def _finished(run: RunFolder) -> DistilledStudent:
+    results = decode_part(run.manifest.results, _Results, source=f"{run.path / MANIFEST_NAME}: results")
+    return DistilledStudent(
+        folder=run.path / "student",
+        before=None if results.before is None else results.before.accuracy_test,
+        teachers=tuple(teacher.accuracy_test for teacher in results.teachers),
+        last=results.last,
+        best=results.best,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -253,7 +286,7 @@ def _taught_between(options: DistillOptions, parts: _Parts, progress: Progress) 
     """The temporal network, taught by the teachers or read where it already was."""
     assert options.via is not None
     out = options.out / _VIA
-    if not ((out / MANIFEST_NAME).is_file() and read_manifest(out).status == "complete"):
+    if not is_finished(out):
         progress.say(f"first stage: {options.via} is taught, in {out}")
         stage = replace(
             options, student=options.via, out=out, via=None, budget=None, init="scratch", row="", logits=None
@@ -315,7 +348,8 @@ def _finish(
         results["teacher"] = {"accuracy_test": teachers[0]}
     if before is not None:
         results["before"] = {"accuracy_test": before}
-    run.finish(results)
+    files = [file for name in ("student", "student-best") for file in student_files(run.path / name)]
+    run.finish(results, run.hashes(files))
     return DistilledStudent(
         folder=run.path / "student", before=before, teachers=teachers, last=trained.last, best=trained.best
     )
