@@ -94,9 +94,25 @@ Logits = Annotated[
         "position. Without it: out, else logits, else the first of shape [B, classes].",
     ),
 ]
+
+
+def _not_held(out: Path | None) -> Path | None:
+    """Refuse a run folder that another process holds before anything is loaded."""
+    from studentsearch.runs.hold import require_not_held
+
+    if out is not None:
+        require_not_held(out)
+    return out
+
+
 Out = Annotated[
     Path | None,
-    typer.Option("--out", metavar="FOLDER", help="The run folder; an unfinished run of the same options continues."),
+    typer.Option(
+        "--out",
+        metavar="FOLDER",
+        help="The run folder; an unfinished run of the same options continues.",
+        callback=_not_held,
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Facts as JSON on stdout instead of words.")]
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from run_folders import State, opened, silent
+from run_folders import CONFIGURATION, State, opened, silent
 
 from studentsearch.errors import DiskError, InputFileError
 from studentsearch.runs import checkpoints
+from studentsearch.runs.files import json_sha256
 from studentsearch.runs.folder import RunFolder
 from studentsearch.runs.manifest import read_manifest
 from studentsearch.runs.tensors import save_tensors
@@ -115,13 +116,14 @@ def test_two_damaged_ones_are_told_with_the_cure(stopped: Path, damage: str) -> 
 def test_every_flipped_bit_is_found(stopped: Path) -> None:
     file = stopped / NEWEST
     content = file.read_bytes()
+    identity = checkpoints.RunIdentity(kind="search", configuration_sha256=json_sha256(CONFIGURATION))
+    files = checkpoints.CheckpointFiles(stopped, identity)
+    assert files.load(State, silent, cure="").step == 2
     for position in range(len(content)):
         changed = bytearray(content)
         changed[position] ^= 1 << position % 8
         file.write_bytes(changed)
-        with opened(stopped) as run:
-            found = checkpoints.CheckpointFiles(stopped, run._checkpoints._run).load(State, silent, cure="")
-        assert found.step == 1, position
+        assert files.load(State, silent, cure="").step == 1, position
 
 
 def test_a_damaged_newest_never_replaces_the_one_before(stopped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
