@@ -195,7 +195,8 @@ def _read(file: Path, run: RunIdentity, form: type[Facts]) -> Checkpoint[Facts]:
     if header.run != run:
         raise InputFileError(f"{file} is of a {header.run.kind} run with other options")
     try:
-        tensors: dict[str, Tensor] = load(content)
+        # Copied to where torch itself would put them: on other addresses its kernels may add in another order.
+        tensors: dict[str, Tensor] = {name: tensor.clone() for name, tensor in load(content).items()}
     except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
         raise InputFileError(f"{file} is damaged: {' '.join(str(error).split())}") from error
     return Checkpoint(
