@@ -8,7 +8,8 @@ from pathlib import Path
 
 from studentsearch import load
 from studentsearch.jobs.count import count
-from studentsearch.jobs.distill import DistilledStudent, DistillOptions, default_training_recipe, distill
+from studentsearch.jobs.distill import DistillOptions, default_training_recipe, distill
+from studentsearch.jobs.distilled import DistilledStudent
 from studentsearch.jobs.evaluate import EvaluatedModel, EvaluateOptions, evaluate
 from studentsearch.jobs.export import ExportedFile, export
 from studentsearch.jobs.knowledge import MethodOptions

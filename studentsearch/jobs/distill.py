@@ -13,6 +13,7 @@ from studentsearch.data.batches import in_order
 from studentsearch.engine.evaluate import TIMED_IMAGES, milliseconds_per_image
 from studentsearch.engine.runtime import Runtime, open_runtime
 from studentsearch.errors import UsageError
+from studentsearch.jobs.distilled import DistilledStudent, read_distilled
 from studentsearch.jobs.knowledge import MethodOptions, distillation_terms, make_objective, plan_points, terms_as_json
 from studentsearch.jobs.opening import (
     OpenedData,
@@ -43,7 +44,7 @@ from studentsearch.jobs.teachers import (
     teacher_choices,
     warn_of_chance,
 )
-from studentsearch.jobs.training import Judged, Trained, Training, TrainingRecipe
+from studentsearch.jobs.training import Trained, Training, TrainingRecipe
 from studentsearch.models.registry import model_names
 from studentsearch.outputs import OutputPlace
 from studentsearch.own_function import PREFIX, import_own_function, require_typed
@@ -52,7 +53,7 @@ from studentsearch.records.student import TeacherRecord
 from studentsearch.runs.files import JsonValue
 from studentsearch.runs.folder import RunFolder
 from studentsearch.runs.hold import hold_run_folder
-from studentsearch.runs.manifest import MANIFEST_NAME, decode_part, is_finished, read_manifest
+from studentsearch.runs.manifest import is_finished, read_manifest
 from studentsearch.student.counts import Counts, count_everything
 from studentsearch.student.folder import Origin, is_student_folder, student_files
 
@@ -98,25 +99,6 @@ class DistillOptions:
     teacher_logits: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DistilledStudent:
-    """What a distillation left, accuracies in percent.
-
-    Attributes:
-        folder: The student folder with the last weights.
-        before: Test accuracy of the student as it was cut; None for a network by name.
-        teachers: Test accuracy of each teacher.
-        last: Where training ended.
-        best: Where it was best on the held-out images.
-    """
-
-    folder: Path
-    before: float | None
-    teachers: tuple[float, ...]
-    last: Judged
-    best: Judged
-
-
 def distill(options: DistillOptions, progress: Progress | None = None) -> DistilledStudent:
     """Teach a student; it lies in OUT/student (last) and OUT/student-best, a temporal network in OUT/via/student.
 
@@ -141,7 +123,7 @@ def _held_distill(options: DistillOptions, listener: Progress) -> DistilledStude
     configuration = _configuration(options, parts, runtime)
     run = RunFolder.begin(options.out, kind="distill", configuration=configuration, facts=facts)
     if run.is_finished(listener.say):
-        return _finished(run)
+        return read_distilled(run)
     if options.via is not None:
         parts = replace(parts, teachers=(_taught_between(options, parts, listener),))
     for network in (parts.student.module, *(teacher.module for teacher in parts.teachers)):
@@ -149,32 +131,6 @@ def _held_distill(options: DistillOptions, listener: Progress) -> DistilledStude
     warn_of_chance(parts.teachers, parts.data, runtime, listener)
     trained = _train(options, parts, runtime, listener, run)
     return _finish(options, parts, trained, runtime, run)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Accuracy:
-    accuracy_test: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Results:
-    """What a finished distillation left in its manifest."""
-
-    last: Judged
-    best: Judged
-    teachers: tuple[_Accuracy, ...]
-    before: _Accuracy | None = None
-
-
-def _finished(run: RunFolder) -> DistilledStudent:
-    results = decode_part(run.manifest.results, _Results, source=f"{run.path / MANIFEST_NAME}: results")
-    return DistilledStudent(
-        folder=run.path / "student",
-        before=None if results.before is None else results.before.accuracy_test,
-        teachers=tuple(teacher.accuracy_test for teacher in results.teachers),
-        last=results.last,
-        best=results.best,
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
