@@ -31,6 +31,20 @@ def write_json(path: Path, value: JsonValue) -> None:
     write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 
+def encodable(value: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """A JSON object as UTF-8 can hold it: of names of files that are no UTF-8, question marks stay.
+
+    Args:
+        value: What JSON can hold.
+
+    Returns:
+        The object as it is read again.
+    """
+    text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+    found: dict[str, JsonValue] = json.loads(text.encode("utf-8", "replace"))
+    return found
+
+
 def json_sha256(value: JsonValue) -> str:
     """SHA-256 of a JSON value, whatever the order of its keys and the blanks in a file of it.
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from studentsearch.errors import InputFileError
 from studentsearch.runs.checkpoints import Checkpoint, CheckpointFacts, CheckpointFiles, Facts, RunIdentity
-from studentsearch.runs.files import JsonValue, file_sha256, json_sha256
+from studentsearch.runs.files import JsonValue, encodable, file_sha256, json_sha256
 from studentsearch.runs.hold import hold_run_folder
 from studentsearch.runs.manifest import (
     MANIFEST_NAME,
@@ -60,6 +60,7 @@ class RunFolder:
             RunFolderError: The folder holds another run.
             InputFileError: Its manifest is damaged.
         """
+        configuration, facts = encodable(configuration), encodable(facts)
         manifest = Manifest(kind=kind, status="running", configuration=configuration, facts=facts, results={})
         if (path / MANIFEST_NAME).exists():
             found = read_manifest(path)

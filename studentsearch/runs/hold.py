@@ -15,6 +15,8 @@ LOCK_NAME = ".lock"
 HOLDER_NAME = ".holder"
 _WAIT_SECONDS = 0.3  # a process that just took the lock has written its number by then
 
+_claimed: set[Path] = set()
+
 
 @contextmanager
 def hold_run_folder(path: Path) -> Iterator[None]:
@@ -33,6 +35,11 @@ def hold_run_folder(path: Path) -> Iterator[None]:
         RunInUseError: Another process holds it.
         DiskError: It cannot be made or written.
     """
+    place = path.resolve()
+    if place in _claimed:
+        _claimed.remove(place)
+        yield
+        return
     made = [folder for folder in (path, *path.parents) if not folder.exists()]
     _require_free(path)
     try:
@@ -56,22 +63,23 @@ def _held(path: Path) -> Iterator[None]:
         raise _in_use(path) from error
 
 
-def require_not_held(path: Path) -> None:
-    """Refuse a folder that another process holds, before anything else is done.
+@contextmanager
+def claim_run_folder(path: Path) -> Iterator[None]:
+    """Hold a folder already while a program starts; the next `hold_run_folder` of this process takes the hold over.
 
     Args:
-        path: Any path.
+        path: As for `hold_run_folder`.
 
-    Raises:
-        RunInUseError: Another process holds it; wait until it ends or choose another folder.
+    Yields:
+        Once, when this process alone may write there.
     """
-    if not (path / LOCK_NAME).is_file():
-        return
-    try:
-        with hold(path / LOCK_NAME, wait_seconds=0):
-            pass
-    except HeldElsewhereError as error:
-        raise _in_use(path) from error
+    with hold_run_folder(path):
+        place = path.resolve()
+        _claimed.add(place)
+        try:
+            yield
+        finally:
+            _claimed.discard(place)
 
 
 def _in_use(path: Path) -> RunInUseError:

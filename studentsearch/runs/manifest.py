@@ -8,7 +8,7 @@ from typing import Literal, TypeVar, cast
 
 from studentsearch.decoding import decode_json, read_json
 from studentsearch.errors import InputFileError, RunFolderError
-from studentsearch.runs.files import JsonValue, file_sha256, json_sha256, write_json
+from studentsearch.runs.files import JsonValue, encodable, file_sha256, json_sha256, write_json
 
 MANIFEST_NAME = "manifest.json"
 SCHEMA = 2
@@ -196,7 +196,7 @@ def require_same_run(path: Path, found: Manifest, *, kind: str, configuration: M
         raise RunFolderError(f"{path} holds a {found.kind} run, this is a {kind} run; choose another --out")
     if found.schema != SCHEMA:
         raise RunFolderError(f"{path} was written by an older version, schema {found.schema}; choose another --out")
-    before, now = dict(_leaves(found.configuration)), dict(_leaves(json.loads(json.dumps(configuration))))
+    before, now = dict(_leaves(found.configuration)), dict(_leaves(encodable(configuration)))
     differing = [key for key in before | now if before.get(key, "unset") != now.get(key, "unset")]
     if not differing:
         return

@@ -8,7 +8,7 @@ from run_folders import CONFIGURATION, State, opened, silent
 
 from studentsearch.errors import DiskError, InputFileError, RunFolderError, RunInUseError
 from studentsearch.runs.folder import RunFolder
-from studentsearch.runs.hold import hold_run_folder, require_not_held
+from studentsearch.runs.hold import claim_run_folder, hold_run_folder
 from studentsearch.runs.manifest import is_finished, read_manifest
 
 
@@ -124,12 +124,21 @@ def test_not_a_run_folder(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_held_before_anything_is_written(tmp_path: Path) -> None:
-    with hold_run_folder(tmp_path / "run"):
+    with hold_run_folder(tmp_path / "runs" / "run"):
         with pytest.raises(RunInUseError, match=rf"in use by process {os.getpid()}; wait"):
-            require_not_held(tmp_path / "run")
-        assert sorted(file.name for file in (tmp_path / "run").iterdir()) == [".holder", ".lock"]
-    assert not (tmp_path / "run").exists()
-    require_not_held(tmp_path / "run")
+            hold_run_folder(tmp_path / "runs" / "run").__enter__()
+        assert sorted(file.name for file in (tmp_path / "runs" / "run").iterdir()) == [".holder", ".lock"]
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_claim_is_taken_over_once(tmp_path: Path) -> None:
+    with claim_run_folder(tmp_path / "run"):
+        with opened(tmp_path / "run"), pytest.raises(RunInUseError):
+            opened(tmp_path / "run").__enter__()
+        with pytest.raises(RunInUseError):
+            opened(tmp_path / "run").__enter__()
+    with opened(tmp_path / "run"):
+        pass
 
 
 def test_the_loser_of_a_race_knows_within_a_second(tmp_path: Path) -> None:
@@ -190,3 +199,10 @@ def test_files_of_a_complete_run_are_told_when_they_change(tmp_path: Path) -> No
         f"{tmp_path}: this search is complete already",
         f"warning: {tmp_path}: a is damaged and 1 more; made again from the last checkpoint",
     ]
+
+
+def test_names_that_are_no_utf_8_can_be_written_down(tmp_path: Path) -> None:
+    for _ in range(2):
+        with opened(tmp_path, data="folder:/images/\udcff"):
+            pass
+    assert read_manifest(tmp_path).configuration["data"] == "folder:/images/?"
