@@ -285,7 +285,12 @@ class Training:
         require_fit(tensors, self._expected(tensors), source=str(checkpoint.file), cure=DAMAGED_CURE)
         for part, module in self._parts.items():
             module.load_state_dict(_below(tensors, f"{part}."))
-        self._best_state = _below(tensors, "best.")
+        # In the module's own memory layout: kernels of another one round otherwise where the student is checked.
+        layout = self._module.state_dict()
+        self._best_state = {
+            name: torch.empty_like(layout[name], device="cpu").copy_(tensor)
+            for name, tensor in _below(tensors, "best.").items()
+        }
         for name, parameter in self._parameters():
             buffer = tensors.get(f"momentum.{name}")
             if buffer is not None:

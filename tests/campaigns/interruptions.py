@@ -144,24 +144,25 @@ def full_disks(root: Path, *, count: int, seed: int, kinds: tuple[str, ...], dis
     return failures
 
 
+def _summary(name: str, count: int, failures: list[str]) -> int:
+    sys.stdout.write("\n".join([f"{name}: {count - len(failures)} equal in the end", *failures, ""]))
+    sys.stdout.flush()
+    return len(failures)
+
+
 def _main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--disk", type=Path)
     options = parser.parse_args()
     kinds = ("teach", "teach", "distill", "teach", "search")
-    failures: list[str] = []
+    failures = 0
     with tempfile.TemporaryDirectory() as folder:
         for plan in PLANS:
             found = signalled(Path(folder), plan, seed=options.seed, kinds=kinds)
-            sys.stdout.write(f"{plan.name} at {plan.count} moments: {plan.count - len(found)} equal in the end\n")
-            sys.stdout.flush()
-            failures += found
+            failures += _summary(f"{plan.name} at {plan.count} moments", plan.count, found)
         found = full_disks(Path(folder), count=NUM_DISK_SIZES, seed=options.seed, kinds=kinds, disk=options.disk)
-        sys.stdout.write(f"full disk at {NUM_DISK_SIZES} sizes: {NUM_DISK_SIZES - len(found)} equal in the end\n")
-        failures += found
-    for line in failures:
-        sys.stdout.write(f"{line}\n")
+        failures += _summary(f"full disk at {NUM_DISK_SIZES} sizes", NUM_DISK_SIZES, found)
     return 1 if failures else 0
 
 

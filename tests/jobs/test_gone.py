@@ -34,9 +34,9 @@ DISTILL = DistillOptions(
 
 
 def hashes(out: Path) -> dict[str, str]:
-    """Weights and code that a run made; config.json also holds a measured difference, in the last digits of float64."""
-    files = [*out.glob("weights*.safetensors"), *out.glob("student*/**/model.*")]
-    return {str(file.relative_to(out)): file_sha256(file) for file in sorted(files)}
+    """Every file that a run made."""
+    files = [*out.glob("weights*.safetensors"), *out.glob("student*/**/*")]
+    return {str(file.relative_to(out)): file_sha256(file) for file in sorted(files) if file.is_file()}
 
 
 def damage(file: Path) -> None:
