@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 
 import studentsearch.api  # noqa: F401 - everything is imported once, and the forked processes have it
-import studentsearch.jobs.presets
+import studentsearch.jobs.presets  # noqa: F401
 import studentsearch.report.live  # noqa: F401
 from studentsearch.__main__ import start
 from studentsearch.cli.main import main
