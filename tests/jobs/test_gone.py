@@ -84,6 +84,7 @@ def test_the_last_student_is_cut_again_from_the_last_gates(searched: Path, tmp_p
     assert is_finished(out)
 
 
+@pytest.mark.slow  # two searches; tests/runs has begin_again alone
 def test_an_earlier_student_needs_the_search_again(searched: Path, tmp_path: Path) -> None:
     out, heard = copied(searched, tmp_path / "run"), Heard()
     folder = out / str(read_manifest(out).results["students"][0]["folder"])  # type: ignore[index,call-overload]
@@ -128,6 +129,7 @@ def test_a_distilled_student_is_written_again(tmp_path: Path) -> None:
     assert hashes(options.out) == before
 
 
+@pytest.mark.slow  # two stages twice; the study below asks the same of teachers
 def test_a_network_between_is_taught_again(tmp_path: Path) -> None:
     options, heard = replace(DISTILL, out=tmp_path / "run", via="resnet8"), Heard()
     distilled = distill(options)

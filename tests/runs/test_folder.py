@@ -7,9 +7,16 @@ import pytest
 from run_folders import CONFIGURATION, State, opened, silent
 
 from studentsearch.errors import DiskError, InputFileError, RunFolderError, RunInUseError
+from studentsearch.runs import hold
 from studentsearch.runs.folder import RunFolder
 from studentsearch.runs.hold import claim_run_folder, hold_run_folder
 from studentsearch.runs.manifest import is_finished, read_manifest
+
+
+@pytest.fixture(autouse=True)
+def without_waiting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "second" not in request.node.name:
+        monkeypatch.setattr(hold, "_WAIT_SECONDS", 0.01)
 
 
 def test_new_folder_has_a_manifest(tmp_path: Path) -> None:
