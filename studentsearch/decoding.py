@@ -57,7 +57,7 @@ def read_part(path: Path, *, offset: int, num_bytes: int, cure: str) -> bytes:
 def _read(file: BinaryIO, path: Path, *, offset: int = 0, num_bytes: int, cure: str) -> bytes:
     try:
         file.seek(offset)
-        return file.read(num_bytes)
+        return file.read(min(num_bytes, os.fstat(file.fileno()).st_size))  # Python sets aside at once what is asked for
     except OSError as error:
         raise InputFileError(f"cannot read {path}: {error.strerror or error}; {cure}") from error
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
+from studentsearch.disk import open_own
 from studentsearch.errors import DiskError, InputFileError
 
 Progress: TypeAlias = Callable[[int, int | None], None]
@@ -88,11 +89,14 @@ def _receive(url: str, part: Path, progress: Progress | None) -> None:
         length = response.headers["Content-Length"]
         total = None if length is None else offset + int(length)
         try:
-            with part.open("ab" if offset else "wb") as file:
+            # Not through a link that lies there: it could lead to any file of the user's.
+            flags = os.O_WRONLY | os.O_CREAT | (os.O_APPEND if offset else os.O_TRUNC)
+            with open_own(part, flags, "ab" if offset else "wb") as file:
                 while chunk := _read_chunk(response, url):
                     file.write(chunk)
                     if progress is not None:
                         progress(file.tell(), total)
+                file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
             raise DiskError(

@@ -56,14 +56,14 @@ class RunInUseError(RunFolderError):
 
 
 class InterruptedRunError(StudentSearchError):
-    """A run stopped by a signal after its checkpoint was written; exit code 128 + signal."""
+    """A run stopped by a signal after its checkpoint was written; exit code 128 + signal: 129, 130 or 143."""
 
     def __init__(self, message: str, *, signal_number: int) -> None:
         """Keep which signal ended the run.
 
         Args:
             message: One line that says how to continue.
-            signal_number: The signal, 2 (interrupt) or 15 (terminate).
+            signal_number: The signal: 1 (hangup, a closed terminal), 2 (interrupt) or 15 (terminate).
         """
         super().__init__(message)
         self.exit_code = 128 + signal_number

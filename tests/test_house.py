@@ -32,6 +32,8 @@ FLOORS = {
     "decoding": 0,
     "printable": 0,
     "outputs": 0,
+    "disk": 0,
+    "interruption": 0,
 }
 # The package's face shows every floor.
 FREE = {"api", "__init__", "__main__"}

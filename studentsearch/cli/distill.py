@@ -90,7 +90,7 @@ def distill(
     via: Via = None,
     loss: LossGroup,
     training: TrainingGroup,
-    out: option.Out = None,
+    out: option.RunOut = None,
     images: DataGroup,
     logits: option.Logits = None,
     compute: ComputeGroup,

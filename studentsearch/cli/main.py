@@ -21,6 +21,7 @@ from studentsearch.cli.search import search
 from studentsearch.cli.study import study
 from studentsearch.cli.teach import teach
 from studentsearch.errors import DiskError, InputFileError, StudentSearchError, UsageError
+from studentsearch.interruption import is_interrupted
 from studentsearch.printable import printable
 
 _DEBUG = "--debug"
@@ -76,10 +77,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         exit_code: int = app(words, prog_name="studentsearch", standalone_mode=False) or 0
         sys.stdout.flush()
-    except (BrokenPipeError, SystemExit):  # typer exits where the reader of stdout is gone
-        _silence_stdout()
+    except (BrokenPipeError, SystemExit):  # typer and rich exit where the reader of stdout or stderr is gone
+        _silence_broken_streams()
         return _READER_GONE
+    except KeyboardInterrupt:  # where typer does not see it: while it parses, or a second signal
+        return _say("interrupted", _INTERRUPTED)
     except Exception as error:
+        if is_interrupted() and not isinstance(error, StudentSearchError):  # a library's wrapping of the interruption
+            return _say("interrupted", _INTERRUPTED)
         if is_debug:
             traceback.print_exc()
         return _complain(error)
@@ -91,11 +96,15 @@ def _is_text(word: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in word)
 
 
-def _silence_stdout() -> None:
-    """Keep the interpreter from flushing into a closed pipe when it ends."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.close(nowhere)
+def _silence_broken_streams() -> None:
+    """Keep the interpreter from flushing into a closed pipe or a full disk when it ends."""
+    for descriptor, stream in ((1, sys.stdout), (2, sys.stderr)):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, descriptor)
+            os.close(nowhere)
 
 
 def _complain(error: Exception) -> int:
@@ -105,6 +114,7 @@ def _complain(error: Exception) -> int:
     if isinstance(error, _TyperUsageError):
         return _say(f"error: {error.format_message()}; see --help", error.exit_code)
     if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+        _silence_broken_streams()  # it may be stdout itself that leads to a full disk
         place = f"{error.filename}: " if error.filename else ""
         return _say(f"error: {place}{error.strerror}; free space or permission there", DiskError.exit_code)
     if isinstance(error, OSError) and error.errno in _PLACE_ERRORS:
@@ -115,5 +125,9 @@ def _complain(error: Exception) -> int:
 
 def _say(line: str, exit_code: int) -> int:
     words = printable(" ".join(line.split()), limit=_MAX_LINE)
-    sys.stderr.write(f"studentsearch: {words}\n")
+    try:
+        sys.stderr.write(f"studentsearch: {words}\n")
+        sys.stderr.flush()
+    except OSError:  # nobody reads it: the exit code says it all
+        _silence_broken_streams()
     return exit_code

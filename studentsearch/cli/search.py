@@ -93,7 +93,7 @@ def search(
     weights: option.Weights = None,
     images: DataGroup,
     logits: option.Logits = None,
-    out: option.Out = None,
+    out: option.RunOut = None,
     skip: option.Skip = None,
     steps: Steps = None,
     batch: Batch = None,

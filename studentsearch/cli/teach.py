@@ -21,7 +21,7 @@ def teach(
     *,
     images: DataGroup,
     logits: option.Logits = None,
-    out: option.Out = None,
+    out: option.RunOut = None,
     training: TrainingGroup,
     compute: ComputeGroup,
     as_json: option.Json = False,

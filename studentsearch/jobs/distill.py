@@ -14,6 +14,7 @@ from studentsearch.engine.evaluate import TIMED_IMAGES, milliseconds_per_image
 from studentsearch.engine.runtime import Runtime, open_runtime
 from studentsearch.errors import UsageError
 from studentsearch.jobs.checks import is_found_student, require_distill, teacher_choices
+from studentsearch.jobs.distilled import DistilledStudent, read_distilled
 from studentsearch.jobs.knowledge import distillation_terms, make_objective, plan_points, terms_as_json
 from studentsearch.jobs.method_options import MethodOptions
 from studentsearch.jobs.opening import (
@@ -45,16 +46,17 @@ from studentsearch.jobs.teachers import (
     search_data,
     warn_of_chance,
 )
-from studentsearch.jobs.training import Judged, Trained, Training
+from studentsearch.jobs.training import Trained, Training
 from studentsearch.outputs import OutputPlace
 from studentsearch.own_function import PREFIX, import_own_function, require_typed
 from studentsearch.progress import Progress, SilentProgress
 from studentsearch.records.student import TeacherRecord
 from studentsearch.runs.files import JsonValue
 from studentsearch.runs.folder import RunFolder
-from studentsearch.runs.manifest import MANIFEST_NAME, read_manifest
+from studentsearch.runs.hold import hold_run_folder
+from studentsearch.runs.manifest import is_finished, read_manifest
 from studentsearch.student.counts import Counts, count_everything
-from studentsearch.student.folder import Origin
+from studentsearch.student.folder import Origin, student_files
 
 _VIA = "via"
 
@@ -98,25 +100,6 @@ class DistillOptions:
     teacher_logits: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DistilledStudent:
-    """What a distillation left, accuracies in percent.
-
-    Attributes:
-        folder: The student folder with the last weights.
-        before: Test accuracy of the student as it was cut; None for a network by name.
-        teachers: Test accuracy of each teacher.
-        last: Where training ended.
-        best: Where it was best on the held-out images.
-    """
-
-    folder: Path
-    before: float | None
-    teachers: tuple[float, ...]
-    last: Judged
-    best: Judged
-
-
 def distill(options: DistillOptions, progress: Progress | None = None) -> DistilledStudent:
     """Teach a student; it lies in OUT/student (last) and OUT/student-best, a temporal network in OUT/via/student.
 
@@ -127,7 +110,6 @@ def distill(options: DistillOptions, progress: Progress | None = None) -> Distil
     Returns:
         Accuracies, and where the student lies.
     """
-    listener = progress or SilentProgress()
     require_distill(
         student=options.student,
         teachers=options.teachers,
@@ -139,6 +121,11 @@ def distill(options: DistillOptions, progress: Progress | None = None) -> Distil
         compute=options.compute,
         out=options.out,
     )
+    with hold_run_folder(options.out):
+        return _held_distill(options, progress or SilentProgress())
+
+
+def _held_distill(options: DistillOptions, listener: Progress) -> DistilledStudent:
     runtime = open_runtime(options.compute.device, options.compute.precision, options.compute.threads)
     parts = _open(options, listener)
     facts = environment_facts(runtime, options.compute.seed) | {
@@ -146,14 +133,16 @@ def distill(options: DistillOptions, progress: Progress | None = None) -> Distil
         "student": str(parts.student.folder or options.student),
     }
     configuration = _configuration(options, parts, runtime)
-    with RunFolder.open(options.out, kind="distill", configuration=configuration, facts=facts) as run:
-        if options.via is not None:
-            parts = replace(parts, teachers=(_taught_between(options, parts, listener),))
-        for network in (parts.student.module, *(teacher.module for teacher in parts.teachers)):
-            network.to(runtime.device).to(memory_format=torch.channels_last)
-        warn_of_chance(parts.teachers, parts.data, runtime, listener)
-        trained = _train(options, parts, runtime, listener, run)
-        return _finish(options, parts, trained, runtime, run)
+    run = RunFolder.begin(options.out, kind="distill", configuration=configuration, facts=facts)
+    if run.is_finished(listener.say):
+        return read_distilled(run)
+    if options.via is not None:
+        parts = replace(parts, teachers=(_taught_between(options, parts, listener),))
+    for network in (parts.student.module, *(teacher.module for teacher in parts.teachers)):
+        network.to(runtime.device).to(memory_format=torch.channels_last)
+    warn_of_chance(parts.teachers, parts.data, runtime, listener)
+    trained = _train(options, parts, runtime, listener, run)
+    return _finish(options, parts, trained, runtime, run)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -243,7 +232,7 @@ def _taught_between(options: DistillOptions, parts: _Parts, progress: Progress) 
     """The temporal network, taught by the teachers or read where it already was."""
     assert options.via is not None
     out = options.out / _VIA
-    if not ((out / MANIFEST_NAME).is_file() and read_manifest(out).status == "complete"):
+    if not is_finished(out):
         progress.say(f"first stage: {options.via} is taught, in {out}")
         stage = replace(
             options, student=options.via, out=out, via=None, budget=None, init="scratch", row="", logits=None
@@ -305,7 +294,8 @@ def _finish(
         results["teacher"] = {"accuracy_test": teachers[0]}
     if before is not None:
         results["before"] = {"accuracy_test": before}
-    run.finish(results)
+    files = [file for name in ("student", "student-best") for file in student_files(run.path / name)]
+    run.finish(results, run.hashes(files))
     return DistilledStudent(
         folder=run.path / "student", before=before, teachers=teachers, last=trained.last, best=trained.best
     )

@@ -11,12 +11,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from studentsearch.disk import write_bytes
 from studentsearch.errors import InputFileError, ProofError, StudentSearchError, UsageError
 from studentsearch.graph.arguments import DICT, INPUT
 from studentsearch.graph.network import Operation
 from studentsearch.jobs.checks import require_export
 from studentsearch.outputs import ALONE, Output, outputs_of
-from studentsearch.runs.files import write_bytes
 from studentsearch.student.build import build_with_weights
 from studentsearch.student.check import largest_difference
 from studentsearch.student.folder import StoredStudent, read_student

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from studentsearch.data.batches import Batches, normalize
 from studentsearch.engine.loop import run_steps
@@ -29,16 +30,20 @@ from studentsearch.jobs.opening import (
 )
 from studentsearch.jobs.options import ComputeOptions, DataOptions
 from studentsearch.jobs.outputs import logits_configuration
+from studentsearch.jobs.search_state import FoundStudent, SearchResults, SearchState
 from studentsearch.jobs.snapshot import TeacherFacts, write_snapshot
 from studentsearch.progress import Progress, SilentProgress
 from studentsearch.runs.files import JsonValue
-from studentsearch.runs.folder import RunFolder
+from studentsearch.runs.folder import DAMAGED_CURE, RunFolder
+from studentsearch.runs.hold import hold_run_folder
+from studentsearch.runs.manifest import MANIFEST_NAME, changed_files, decode_part
+from studentsearch.runs.tensors import require_fit
 from studentsearch.search.controller import SearchPoint, StallPlan, StallWatch
 from studentsearch.search.floor import smallest_macs
 from studentsearch.search.recipe import SearchRecipe
 from studentsearch.search.stepper import SearchStepper, StepFacts
 from studentsearch.student.counts import count_everything
-from studentsearch.student.folder import Origin
+from studentsearch.student.folder import Origin, student_files
 from studentsearch.units import budget_label, format_count, parse_budget
 
 _OVERTIME = 2
@@ -72,31 +77,6 @@ class SearchOptions:
     logits: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FoundStudent:
-    """One student of a search.
-
-    Attributes:
-        label: Its budget in short, `90M`.
-        folder: Its folder, relative to the run's.
-        budget_macs: The budget.
-        macs: What it costs.
-        step: The step at which the count first was within the budget.
-        seconds: Time of search until then, evaluations left out.
-        accuracy_held_out: Top-1 in percent on the held-out training images, which the teacher may know by heart.
-        accuracy_test: Top-1 in percent on the test images, before any distilling.
-    """
-
-    label: str
-    folder: str
-    budget_macs: int
-    macs: int
-    step: int
-    seconds: float
-    accuracy_held_out: float
-    accuracy_test: float
-
-
 def search(options: SearchOptions, progress: Progress | None = None) -> tuple[FoundStudent, ...]:
     """Search students within one or several budgets.
 
@@ -112,7 +92,6 @@ def search(options: SearchOptions, progress: Progress | None = None) -> tuple[Fo
         BudgetNotReachedError: The search ended above its last budget.
         DivergedError: The loss is no longer finite.
     """
-    listener = progress or SilentProgress()
     require_search(
         teacher=options.teacher,
         weights=options.weights,
@@ -121,6 +100,11 @@ def search(options: SearchOptions, progress: Progress | None = None) -> tuple[Fo
         compute=options.compute,
         out=options.out,
     )
+    with hold_run_folder(options.out):
+        return _held_search(options, progress or SilentProgress())
+
+
+def _held_search(options: SearchOptions, listener: Progress) -> tuple[FoundStudent, ...]:
     runtime = open_runtime(options.compute.device, options.compute.precision, options.compute.threads)
     data = open_data(
         options.data, options.teacher, published_normalization(options.teacher, options.weights, options.data), listener
@@ -131,8 +115,7 @@ def search(options: SearchOptions, progress: Progress | None = None) -> tuple[Fo
         "data": data_facts(data),
         "teacher": job.teacher_facts(),
     }
-    with RunFolder.open(options.out, kind="search", configuration=job.configuration(), facts=facts) as run:
-        return job.run(run)
+    return job.run(RunFolder.begin(options.out, kind="search", configuration=job.configuration(), facts=facts))
 
 
 class _Search:
@@ -172,6 +155,7 @@ class _Search:
         self._seconds = 0.0
         self._least_macs = self._facts.counts.macs
         self._found: list[FoundStudent] = []
+        self._files: dict[str, str] = {}
 
     def configuration(self) -> dict[str, JsonValue]:
         """Everything that decides the outcome."""
@@ -203,13 +187,17 @@ class _Search:
 
     def run(self, run: RunFolder) -> tuple[FoundStudent, ...]:
         """Search until every budget is met."""
+        if run.is_finished(self._progress.say):
+            source = f"{run.path / MANIFEST_NAME}: results"
+            return decode_part(run.manifest.results, SearchResults, source=source).students
         first = self._continue(run)
-        if self._is_done:
-            if not run.is_complete:
-                run.finish(self._results())
-            self._progress.say(f"{run.path}: this search is complete already")
-            return tuple(self._found)
         self._announce()
+        if not self._is_done:
+            self._take_steps(first, run)
+        run.finish(self._results(), self._files)
+        return tuple(self._found)
+
+    def _take_steps(self, first: int, run: RunFolder) -> None:
         self._progress.begin("search", total=self._recipe.steps, first=first)
         step = run_steps(
             first=first,
@@ -221,8 +209,6 @@ class _Search:
         self._progress.end()
         if not self._is_done:
             raise BudgetNotReachedError(self._why_not(step))
-        run.finish(self._results())
-        return tuple(self._found)
 
     @property
     def _is_done(self) -> bool:
@@ -299,9 +285,10 @@ class _Search:
         how = self._data.normalization, self._runtime, self._teacher.logits
         held_out, test = (judge(student, it, *how) for it in (self._data.split.held_out, self._data.dataset.test))
         self._progress.say(f"{label}: {test.accuracy:.2f} % on the test images before distilling")
+        self._files |= run.hashes(student_files(run.path / folder))
         return FoundStudent(
             label=label,
-            folder=str(folder),
+            folder=folder.as_posix(),
             budget_macs=budget,
             macs=macs,
             step=step,
@@ -347,22 +334,36 @@ class _Search:
         }
 
     def _save(self, step: int, run: RunFolder) -> None:
-        found: list[JsonValue] = [asdict(student) for student in self._found]
-        facts: dict[str, JsonValue] = {"seconds": self._seconds, "least_macs": self._least_macs, "found": found}
-        run.save_checkpoint(step, self._stepper.state_dict(), facts)
+        state = SearchState(
+            seconds=self._seconds, least_macs=self._least_macs, found=tuple(self._found), files=self._files
+        )
+        run.save_checkpoint(step, self._stepper.state_dict(), state)
 
     def _continue(self, run: RunFolder) -> int:
-        checkpoint = run.load_checkpoint()
+        checkpoint = run.load_checkpoint(SearchState, self._progress.say)
         if checkpoint is None:
             return 0
+        state, step = checkpoint.facts, checkpoint.step
+        changed = changed_files(run.path, state.files)
+        if state.has_earlier(changed, step):
+            # The gates have moved on since: only the same steps lead there again.
+            self._progress.say(f"warning: {changed[0]}, of a student of an earlier step; this search begins again")
+            run.begin_again()
+            return 0
+        expected = self._expected(checkpoint.tensors)
+        require_fit(checkpoint.tensors, expected, source=str(checkpoint.file), cure=DAMAGED_CURE)
         self._stepper.load_state_dict(checkpoint.tensors)
-        found = checkpoint.facts["found"]
-        assert isinstance(found, list)
-        self._found = [_found_student(item) for item in found]
-        self._seconds = _number(checkpoint.facts["seconds"])
-        self._least_macs = int(_number(checkpoint.facts["least_macs"]))
-        run.cut_metrics(after_step=checkpoint.step)
-        return checkpoint.step
+        self._seconds, self._least_macs, self._files = state.seconds, state.least_macs, dict(state.files)
+        self._found = [student for student in state.found if student.step < step or not changed]
+        while len(self._found) < len(state.found):
+            self._found.append(self._snapshot(step, run))
+        return step
+
+    def _expected(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What a checkpoint must hold; momentum only where it has some."""
+        momentum = {f"momentum.{name}": parameter for name, parameter in self._stepper.module.named_parameters()}
+        known = {name: parameter for name, parameter in momentum.items() if name in tensors}
+        return self._stepper.state_dict() | known
 
 
 def _budgets(words: tuple[str, ...], full: int, smallest: int) -> tuple[int, ...]:
@@ -385,23 +386,4 @@ def _origin(teacher: OpenedModel, data: OpenedData) -> Origin:
         classes=data.dataset.classes,
         mean=data.normalization.mean,
         std=data.normalization.std,
-    )
-
-
-def _number(value: JsonValue) -> float:
-    assert isinstance(value, (int, float)), value
-    return float(value)
-
-
-def _found_student(value: JsonValue) -> FoundStudent:
-    assert isinstance(value, Mapping)
-    return FoundStudent(
-        label=str(value["label"]),
-        folder=str(value["folder"]),
-        budget_macs=int(_number(value["budget_macs"])),
-        macs=int(_number(value["macs"])),
-        step=int(_number(value["step"])),
-        seconds=_number(value["seconds"]),
-        accuracy_held_out=_number(value["accuracy_held_out"]),
-        accuracy_test=_number(value["accuracy_test"]),
     )

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from studentsearch.data.dataset import Dataset
-from studentsearch.errors import RunFolderError, UsageError
+from studentsearch.errors import UsageError
 from studentsearch.graph.liveness import liveness
 from studentsearch.graph.macs import count_macs
 from studentsearch.graph.network import Network
@@ -26,7 +26,7 @@ from studentsearch.outputs import OutputPlace
 from studentsearch.records.inside import path_inside
 from studentsearch.records.student import TeacherRecord, TrainingRecord
 from studentsearch.runs.files import file_sha256
-from studentsearch.runs.manifest import MANIFEST_NAME, read_manifest
+from studentsearch.runs.manifest import MANIFEST_NAME, decode_part, read_manifest
 from studentsearch.student.build import build
 from studentsearch.student.check import check_cut
 from studentsearch.student.counts import Counts, count_everything
@@ -76,6 +76,19 @@ class OpenedStudent:
         return None if self.folder is None else file_sha256(self.folder / WEIGHTS_NAME)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    label: str
+    folder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Results:
+    """What a search's manifest says of its students; a run of another kind has none."""
+
+    students: tuple[_Found, ...] = ()
+
+
 def locate_student(source: Path, budget: str | None) -> Path:
     """The student folder that a user's path means.
 
@@ -88,23 +101,18 @@ def locate_student(source: Path, budget: str | None) -> Path:
 
     Raises:
         UsageError: No finished search, or no such student in it.
-        RunFolderError: The run's manifest is damaged.
+        InputFileError: The run's manifest is damaged.
     """
     if is_student_folder(source):
         return source
-    students = read_manifest(source).results.get("students")
-    if not isinstance(students, list) or not students:
+    source_of = f"{source / MANIFEST_NAME}: results"
+    found = decode_part(read_manifest(source).results, _Results, source=source_of).students
+    if not found:
         raise UsageError(
             f"{source} holds no finished search; run the search to its end, or give a student folder inside it"
         )
-    folders: dict[str, Path] = {}
-    for student in students:
-        if not isinstance(student, Mapping) or not {"label", "folder"} <= student.keys():
-            raise RunFolderError(
-                f"{source}: its manifest's results name a student without label or folder; search anew"
-            )
-        place = str(source / MANIFEST_NAME)
-        folders[str(student["label"])] = path_inside(source, str(student["folder"]), source=place)
+    place = str(source / MANIFEST_NAME)
+    folders = {student.label: path_inside(source, student.folder, source=place) for student in found}
     label = budget or next(reversed(folders))
     if label not in folders:
         raise UsageError(f"{source} has no student {label}; it has {', '.join(folders)}")

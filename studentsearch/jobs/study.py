@@ -16,7 +16,7 @@ from studentsearch.jobs.distill import DistillOptions, distill
 from studentsearch.jobs.study_options import StudyOptions, study_rows
 from studentsearch.jobs.teach import WEIGHTS_NAME, TeachOptions, teach
 from studentsearch.progress import Progress, SilentProgress
-from studentsearch.runs.manifest import MANIFEST_NAME, read_manifest
+from studentsearch.runs.manifest import is_finished
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class _Run:
 
     @property
     def is_complete(self) -> bool:
-        return (self.folder / MANIFEST_NAME).is_file() and read_manifest(self.folder).status == "complete"
+        return is_finished(self.folder)
 
 
 def study(options: StudyOptions, progress: Progress | None = None) -> None:

@@ -28,6 +28,8 @@ from studentsearch.models.preparation import frozen_note, refuse_all_frozen
 from studentsearch.progress import Progress, SilentProgress
 from studentsearch.runs.files import JsonValue
 from studentsearch.runs.folder import RunFolder
+from studentsearch.runs.hold import hold_run_folder
+from studentsearch.runs.manifest import MANIFEST_NAME, decode_part
 from studentsearch.runs.tensors import save_tensors
 from studentsearch.student.counts import torch_flops
 
@@ -76,6 +78,11 @@ def teach(options: TeachOptions, progress: Progress | None = None) -> TrainedNet
         Accuracies of the last and the best epoch.
     """
     require_teach(model=options.model, data=options.data, compute=options.compute, out=options.out)
+    with hold_run_folder(options.out):
+        return _held_teach(options, progress or SilentProgress())
+
+
+def _held_teach(options: TeachOptions, progress: Progress) -> TrainedNetwork:
     runtime = open_runtime(options.compute.device, options.compute.precision, options.compute.threads)
     data = open_data(options.data, options.model, library_normalization(options.model), progress)
     torch.manual_seed(options.compute.seed)
@@ -94,7 +101,7 @@ def teach(options: TeachOptions, progress: Progress | None = None) -> TrainedNet
         phase="teach",
         seed=options.compute.seed,
         runtime=runtime,
-        progress=progress or SilentProgress(),
+        progress=progress,
         logits=output.evaluation,
     )
     configuration: dict[str, JsonValue] = {
@@ -106,19 +113,22 @@ def teach(options: TeachOptions, progress: Progress | None = None) -> TrainedNet
         **output.configuration(),
     }
     facts = environment_facts(runtime, options.compute.seed) | {"data": data_facts(data)}
-    with RunFolder.open(options.out, kind="teach", configuration=configuration, facts=facts) as run:
-        trained = training.run(run)
-        metadata = normalization_metadata(data.normalization) | output.metadata()
-        save_tensors(run.path / WEIGHTS_NAME, trained.last_state, metadata)
-        save_tensors(run.path / BEST_WEIGHTS_NAME, trained.best_state, metadata)
-        timed = next(iter(in_order(data.dataset.test, data.normalization, TIMED_IMAGES, runtime.device))).inputs
-        run.finish({
-            "last": asdict(trained.last),
-            "best": asdict(trained.best),
-            "model": {
-                "macs": torch_flops(module, (data.dataset.image_shape,)) // 2,
-                "parameters": sum(parameter.numel() for parameter in module.parameters()),
-            },
-            "milliseconds_per_image": milliseconds_per_image(module, timed, runtime),
-        })
+    run = RunFolder.begin(options.out, kind="teach", configuration=configuration, facts=facts)
+    if run.is_finished(progress.say):
+        return decode_part(run.manifest.results, TrainedNetwork, source=f"{run.path / MANIFEST_NAME}: results")
+    trained = training.run(run)
+    metadata = normalization_metadata(data.normalization) | output.metadata()
+    save_tensors(run.path / WEIGHTS_NAME, trained.last_state, metadata)
+    save_tensors(run.path / BEST_WEIGHTS_NAME, trained.best_state, metadata)
+    timed = next(iter(in_order(data.dataset.test, data.normalization, TIMED_IMAGES, runtime.device))).inputs
+    results: dict[str, JsonValue] = {
+        "last": asdict(trained.last),
+        "best": asdict(trained.best),
+        "model": {
+            "macs": torch_flops(module, (data.dataset.image_shape,)) // 2,
+            "parameters": sum(parameter.numel() for parameter in module.parameters()),
+        },
+        "milliseconds_per_image": milliseconds_per_image(module, timed, runtime),
+    }
+    run.finish(results, run.hashes([run.path / WEIGHTS_NAME, run.path / BEST_WEIGHTS_NAME]))
     return TrainedNetwork(last=trained.last, best=trained.best)

@@ -21,7 +21,8 @@ from studentsearch.jobs.opening import OpenedData, judge
 from studentsearch.jobs.recipe import TrainingRecipe
 from studentsearch.outputs import ALONE, OutputPlace
 from studentsearch.progress import Progress
-from studentsearch.runs.folder import RunFolder
+from studentsearch.runs.folder import DAMAGED_CURE, RunFolder
+from studentsearch.runs.tensors import require_fit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,15 @@ class Trained:
     best: Judged
     last_state: dict[str, Tensor]
     best_state: dict[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _TrainingState:
+    """What a checkpoint holds beside the tensors."""
+
+    seconds: float
+    best_accuracy: float
+    best_step: int
 
 
 class Training:
@@ -214,25 +224,42 @@ class Training:
             buffer = self._sgd.state[parameter].get("momentum_buffer")
             if buffer is not None:
                 tensors[f"momentum.{name}"] = buffer
-        facts = {"seconds": self._meter.seconds, "best_accuracy": self._best_accuracy, "best_step": self._best_step}
-        run.save_checkpoint(step, tensors, facts)
+        state = _TrainingState(
+            seconds=self._meter.seconds, best_accuracy=self._best_accuracy, best_step=self._best_step
+        )
+        run.save_checkpoint(step, tensors, state)
 
     def _continue(self, run: RunFolder) -> int:
-        checkpoint = run.load_checkpoint()
+        checkpoint = run.load_checkpoint(_TrainingState, self._progress.say)
         if checkpoint is None:
             return 0
-        tensors, facts = checkpoint.tensors, checkpoint.facts
+        tensors, state = checkpoint.tensors, checkpoint.facts
+        require_fit(tensors, self._expected(tensors), source=str(checkpoint.file), cure=DAMAGED_CURE)
         for part, module in self._parts.items():
             module.load_state_dict(_below(tensors, f"{part}."))
-        self._best_state = _below(tensors, "best.")
+        # In the module's own memory layout: kernels of another one round otherwise where the student is checked.
+        layout = self._module.state_dict()
+        self._best_state = {
+            name: torch.empty_like(layout[name], device="cpu").copy_(tensor)
+            for name, tensor in _below(tensors, "best.").items()
+        }
         for name, parameter in self._parameters():
             buffer = tensors.get(f"momentum.{name}")
             if buffer is not None:
                 self._sgd.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(buffer)
-        self._meter = Meter(seconds=float(str(facts["seconds"])))
-        self._best_accuracy, self._best_step = float(str(facts["best_accuracy"])), int(str(facts["best_step"]))
-        run.cut_metrics(after_step=checkpoint.step)
+        self._meter = Meter(seconds=state.seconds)
+        self._best_accuracy, self._best_step = state.best_accuracy, state.best_step
         return checkpoint.step
+
+    def _expected(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What a checkpoint must hold; a best state and momentum only where it has some."""
+        expected: dict[str, Tensor] = {}
+        for part, module in self._parts.items():
+            expected |= {f"{part}.{name}": tensor for name, tensor in module.state_dict().items()}
+        if any(name.startswith("best.") for name in tensors):
+            expected |= {f"best.{name}": tensor for name, tensor in self._module.state_dict().items()}
+        momentum = {f"momentum.{name}": parameter for name, parameter in self._parameters()}
+        return expected | {name: parameter for name, parameter in momentum.items() if name in tensors}
 
 
 def _copied(module: nn.Module) -> dict[str, Tensor]:

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from studentsearch.errors import DiskError, InputFileError
+from studentsearch.errors import DiskError
 from studentsearch.report.facts import StudentFacts, read_student
 from studentsearch.report.run_facts import SearchFacts, is_student_folder, read_run, read_search
-from studentsearch.runs.manifest import Manifest
+from studentsearch.runs.manifest import MANIFEST_NAME, Manifest, read_manifest
+from studentsearch.runs.metrics import METRICS_NAME, read_course
 
-METRICS_NAME = "metrics.csv"
 STUDENT_FOLDER = "student"
 CHARTED = {
     "search": ("macs", "kl"),
@@ -150,24 +150,11 @@ def course_frame(path: Path) -> pd.DataFrame:
         The columns of metrics.csv, all numbers; empty where nothing was logged yet.
 
     Raises:
-        InputFileError: metrics.csv is no table of numbers with a column "step"; give another folder.
+        InputFileError: metrics.csv was changed, or is no table of numbers with a column "step"; put it back.
     """
-    file = path / METRICS_NAME
-    if not file.is_file():
-        return pd.DataFrame()
-    try:
-        text = file.read_text(encoding="utf-8")
-        rows = text[: text.rfind("\n") + 1]  # a run that is killed can leave its last row half written
-        course = pd.read_csv(io.StringIO(rows)) if rows else pd.DataFrame()
-    except (OSError, ValueError) as error:
-        raise InputFileError(f"{file} cannot be read: {error}; expected one table; give another folder") from error
-    if course.empty:
-        return pd.DataFrame()
-    words = [column for column in course if not pd.api.types.is_numeric_dtype(course[column])]
-    if words or "step" not in course:
-        found = f"words in column {words[0]!r}" if words else "no column 'step'"
-        raise InputFileError(f"{file} has {found}; expected numbers and a column 'step'; give another folder")
-    return course
+    sha256 = read_manifest(path).files.get(METRICS_NAME) if (path / MANIFEST_NAME).is_file() else None
+    text = read_course(path / METRICS_NAME, sha256=sha256)
+    return pd.read_csv(io.StringIO(text)) if text.count("\n") > 1 else pd.DataFrame()
 
 
 def student_folders(path: Path, manifest: Manifest) -> dict[str, Path]:

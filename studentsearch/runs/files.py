@@ -1,65 +1,14 @@
-"""Files that are replaced whole: written beside, flushed to the disk, renamed."""
+"""Text, JSON and hashes of the files of a run."""
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from studentsearch.errors import DiskError
+from studentsearch.disk import write_bytes
 
 JsonValue: TypeAlias = bool | int | float | str | Sequence["JsonValue"] | Mapping[str, "JsonValue"] | None
-
-
-def disk_error(path: Path, error: OSError) -> DiskError:
-    """The one line that says which file could not be written and why.
-
-    Args:
-        path: The file or folder that was to be written.
-        error: What the operating system said.
-
-    Returns:
-        An error to raise.
-    """
-    reason = error.strerror or str(error)
-    return DiskError(f"cannot write {path}: {reason}; free space or permission there, or choose another folder")
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Replace a file whole: after a crash at any moment it holds its old content or the new one.
-
-    Args:
-        path: The file; its folder is made where it is missing.
-        content: All of the new content.
-
-    Raises:
-        DiskError: The folder or the file cannot be written; free space or choose another folder.
-    """
-    beside = path.with_name(path.name + ".tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with beside.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
-        except OSError:
-            beside.unlink(missing_ok=True)
-            raise
-        _flush_folder(path.parent)
-    except OSError as error:
-        raise disk_error(path, error) from error
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make a rename in `folder` survive a power failure."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -80,6 +29,33 @@ def write_json(path: Path, value: JsonValue) -> None:
         value: What JSON can hold; NaN and infinity are no JSON and are refused by `json`.
     """
     write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def encodable(value: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """A JSON object as UTF-8 can hold it: of names of files that are no UTF-8, question marks stay.
+
+    Args:
+        value: What JSON can hold.
+
+    Returns:
+        The object as it is read again.
+    """
+    text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+    found: dict[str, JsonValue] = json.loads(text.encode("utf-8", "replace"))
+    return found
+
+
+def json_sha256(value: JsonValue) -> str:
+    """SHA-256 of a JSON value, whatever the order of its keys and the blanks in a file of it.
+
+    Args:
+        value: What JSON can hold.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def file_sha256(path: Path) -> str:

@@ -1,46 +1,35 @@
-"""One run on disk: made or continued, locked while it is open, everything in it replaced whole."""
+"""One run on disk: made or continued while it is held, everything in it replaced whole."""
 
-import fcntl
-import json
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
-from studentsearch.errors import InputFileError, RunFolderError, RunInUseError
-from studentsearch.runs.files import JsonValue, disk_error
-from studentsearch.runs.manifest import MANIFEST_NAME, Manifest, read_manifest, require_same_run, write_manifest
+from studentsearch.errors import InputFileError
+from studentsearch.runs.checkpoints import Checkpoint, CheckpointFacts, CheckpointFiles, Facts, RunIdentity
+from studentsearch.runs.files import JsonValue, encodable, file_sha256, json_sha256
+from studentsearch.runs.hold import hold_run_folder
+from studentsearch.runs.manifest import (
+    MANIFEST_NAME,
+    Manifest,
+    changed_files,
+    read_manifest,
+    require_same_run,
+    write_manifest,
+)
 from studentsearch.runs.metrics import METRICS_NAME, MetricsFile, MetricValue
-from studentsearch.runs.tensors import load_metadata, load_tensors, save_tensors
 
-CHECKPOINT_NAME = "checkpoint.safetensors"
-LOCK_NAME = ".lock"
-_CHECKPOINT_KEY = "checkpoint"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint:
-    """Everything a run needs to go on.
-
-    Attributes:
-        step: Steps done.
-        tensors: Name to tensor, on the CPU.
-        facts: What is no tensor: phase, epoch, best value so far.
-    """
-
-    step: int
-    tensors: Mapping[str, Tensor]
-    facts: Mapping[str, JsonValue]
+DAMAGED_CURE = "put a whole one back from a copy, or choose another --out"
 
 
 class RunFolder:
-    """A run folder that this process holds; made by `RunFolder.open`."""
+    """A run folder that this process holds; made by `RunFolder.begin` or `RunFolder.open`."""
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
-        """Wrap a folder that is locked and whose manifest is written; use `open`.
+        """Wrap a folder that is held and whose manifest is written; use `begin`.
 
         Args:
             path: The folder.
@@ -49,36 +38,55 @@ class RunFolder:
         self.path = path
         self._manifest = manifest
         self._metrics = MetricsFile(path / METRICS_NAME)
+        identity = RunIdentity(kind=manifest.kind, configuration_sha256=json_sha256(manifest.configuration))
+        self._checkpoints = CheckpointFiles(path, identity)
+
+    @classmethod
+    def begin(
+        cls, path: Path, *, kind: str, configuration: Mapping[str, JsonValue], facts: Mapping[str, JsonValue]
+    ) -> "RunFolder":
+        """Begin a run in a folder that `hold_run_folder` holds, or continue the one that is there.
+
+        Args:
+            path: The folder; empty, or a run of the same kind and configuration.
+            kind: The job: "search", "distill", "teach", ...
+            configuration: Every option that decides the outcome.
+            facts: Command line, versions, device, seed, fingerprints; replaced when a run is continued.
+
+        Returns:
+            The folder, ready for `load_checkpoint`, then for metrics, checkpoints and results.
+
+        Raises:
+            RunFolderError: The folder holds another run.
+            InputFileError: Its manifest is damaged.
+        """
+        configuration, facts = encodable(configuration), encodable(facts)
+        manifest = Manifest(kind=kind, status="running", configuration=configuration, facts=facts, results={})
+        if (path / MANIFEST_NAME).exists():
+            found = read_manifest(path)
+            require_same_run(path, found, kind=kind, configuration=configuration)
+            manifest = found if found.status == "complete" else replace(found, facts=facts)
+        write_manifest(path, manifest)
+        return cls(path, manifest)
 
     @classmethod
     @contextmanager
     def open(
         cls, path: Path, *, kind: str, configuration: Mapping[str, JsonValue], facts: Mapping[str, JsonValue]
     ) -> Iterator["RunFolder"]:
-        """Make a run folder, or continue the one that is there, and hold it until the context ends.
+        """Hold a folder, see `hold_run_folder`, and begin or continue a run in it, see `begin`.
 
         Args:
-            path: The folder; it may be missing, empty, or a run of the same kind and configuration.
-            kind: The job: "search", "distill", "teach", ...
+            path: The folder.
+            kind: The job.
             configuration: Every option that decides the outcome.
-            facts: Command line, versions, device, seed, fingerprints; replaced when a run is continued.
+            facts: Command line, versions, device, seed, fingerprints.
 
         Yields:
-            The folder, ready for checkpoints, metrics and results.
-
-        Raises:
-            RunFolderError: The path is no folder, or holds other files or another run.
-            RunInUseError: Another process holds it.
+            The folder.
         """
-        _require_free(path)
-        with _lock(path):
-            manifest = Manifest(kind=kind, status="running", configuration=configuration, facts=facts, results={})
-            if (path / MANIFEST_NAME).exists():
-                found = read_manifest(path)
-                require_same_run(path, found, kind=kind, configuration=configuration)
-                manifest = found if found.status == "complete" else replace(found, facts=facts)
-            write_manifest(path, manifest)
-            yield cls(path, manifest)
+        with hold_run_folder(path):
+            yield cls.begin(path, kind=kind, configuration=configuration, facts=facts)
 
     @property
     def is_complete(self) -> bool:
@@ -90,34 +98,77 @@ class RunFolder:
         """What manifest.json holds now."""
         return self._manifest
 
-    def save_checkpoint(self, step: int, tensors: Mapping[str, Tensor], facts: Mapping[str, JsonValue]) -> None:
-        """Replace the checkpoint.
+    def is_finished(self, say: Callable[[str], None]) -> bool:
+        """Whether nothing is left to do: the run is complete and its files are whole.
+
+        Args:
+            say: Hears that it is, or which files are gone or damaged and are therefore made again.
+
+        Returns:
+            False where the job must go on, and make its files again where they are gone.
+        """
+        if not self.is_complete:
+            return False
+        # Without its course a run can be used; `report` says that it is damaged and what to do.
+        changed = [line for line in changed_files(self.path, self._manifest.files) if not line.startswith(METRICS_NAME)]
+        if not changed:
+            say(f"{self.path}: this {self._manifest.kind} is complete already")
+            return True
+        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        say(f"warning: {self.path}: {changed[0]}{more}; made again from the last checkpoint")
+        return False
+
+    def save_checkpoint(self, step: int, tensors: Mapping[str, Tensor], facts: CheckpointFacts) -> None:
+        """Write a checkpoint; the one before is kept.
 
         Args:
             step: Steps done.
             tensors: Everything that moves.
-            facts: What is no tensor.
+            facts: What is no tensor, a frozen dataclass of plain values.
         """
-        text = json.dumps({"step": step, "facts": facts}, allow_nan=False)
-        save_tensors(self.path / CHECKPOINT_NAME, tensors, {_CHECKPOINT_KEY: text})
+        self._checkpoints.save(step, tensors, facts, self._metrics.mark())
+        self._note_checkpoint()
 
-    def load_checkpoint(self) -> Checkpoint | None:
-        """The last checkpoint.
+    def load_checkpoint(self, form: type[Facts], say: Callable[[str], None]) -> Checkpoint[Facts] | None:
+        """The last checkpoint, with metrics.csv cut to where it was then.
+
+        Args:
+            form: What the checkpoint's facts must hold.
+            say: Hears of a checkpoint that is damaged or missing, and of another version of torch.
 
         Returns:
-            The checkpoint; None where none was saved.
+            The checkpoint; None where none was ever written, or where a complete run must be made again from the
+            beginning because its files and its checkpoints are gone.
 
         Raises:
-            InputFileError: The file is damaged or not a checkpoint; delete it to begin again.
+            InputFileError: Checkpoints were written and none is whole, or metrics.csv was changed.
         """
-        file = self.path / CHECKPOINT_NAME
-        if not file.exists():
+        if not self._checkpoints.exist and not self._manifest.has_checkpoint:
+            self._metrics.go_back(None)
             return None
-        text = load_metadata(file).get(_CHECKPOINT_KEY)
-        if text is None:
-            raise InputFileError(f"{file} has no step in its header; expected a checkpoint; delete it to begin again")
-        header = json.loads(text)
-        return Checkpoint(step=header["step"], tensors=load_tensors(file), facts=header["facts"])
+        cure = f"put one back from a copy, choose another --out, or delete {self.path} to begin again"
+        try:
+            found = self._checkpoints.load(form, say, cure=cure)
+        except InputFileError as error:
+            if not self.is_complete:
+                raise
+            say(f"warning: {error}; this run begins again")
+            self.begin_again()
+            return None
+        self._metrics.go_back(found.metrics)
+        self._note_checkpoint()
+        if found.torch != torch.__version__:
+            say(
+                f"warning: continued under torch {torch.__version__}, the checkpoint is of torch {found.torch}: "
+                "the result may differ in its last digits"
+            )
+        return found
+
+    def begin_again(self) -> None:
+        """Go back to before the first step: no checkpoints, no rows, no results."""
+        self._checkpoints.remove()
+        self._write(replace(self._manifest, status="running", results={}, files={}, has_checkpoint=False))
+        self._metrics.go_back(None)
 
     def append_metrics(self, row: Mapping[str, MetricValue]) -> None:
         """Add one row to metrics.csv; the first row fixes the columns.
@@ -127,57 +178,33 @@ class RunFolder:
         """
         self._metrics.append(row)
 
-    def cut_metrics(self, *, after_step: int) -> None:
-        """Drop the rows of metrics.csv that come after a checkpoint.
+    def hashes(self, files: Sequence[Path]) -> dict[str, str]:
+        """The SHA-256 of files of this run, by their path in the folder.
 
         Args:
-            after_step: Rows whose column "step" is greater go; -1 drops all.
-        """
-        self._metrics.cut(after_step=after_step)
+            files: Existing files below the folder.
 
-    def finish(self, results: Mapping[str, JsonValue]) -> None:
+        Returns:
+            What `finish` takes.
+        """
+        return {file.relative_to(self.path).as_posix(): file_sha256(file) for file in files}
+
+    def finish(self, results: Mapping[str, JsonValue], files: Mapping[str, str]) -> None:
         """Store the results and mark the run complete.
 
         Args:
             results: What the job found.
+            files: SHA-256 of the files that it wrote, from `hashes`; that of metrics.csv is added.
         """
-        self._manifest = replace(self._manifest, status="complete", results=results)
-        write_manifest(self.path, self._manifest)
+        course = self.path / METRICS_NAME
+        known = {**files, **(self.hashes([course]) if course.exists() else {})}
+        self._write(replace(self._manifest, status="complete", results=results, files=known))
 
+    def _note_checkpoint(self) -> None:
+        """Remember in the manifest that there was one, and that the run goes on where it was complete."""
+        if self.is_complete or not self._manifest.has_checkpoint:
+            self._write(replace(self._manifest, status="running", results={}, files={}, has_checkpoint=True))
 
-def _require_free(path: Path) -> None:
-    """Make the folder; refuse one that holds somebody else's files."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except FileExistsError as error:
-        raise RunFolderError(f"{path} is a file; expected a folder for the run; choose another --out") from error
-    except OSError as error:
-        raise disk_error(path, error) from error
-    own = {LOCK_NAME, MANIFEST_NAME, f"{MANIFEST_NAME}.tmp"}  # what a crash while beginning can leave
-    names = sorted(entry.name for entry in path.iterdir())
-    if MANIFEST_NAME not in names and (others := [name for name in names if name not in own]):
-        raise RunFolderError(
-            f"{path} holds {others[0]} and no {MANIFEST_NAME}; expected an empty folder or a run; choose another --out"
-        )
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Hold the folder; the operating system lets go when the process ends, however it ends."""
-    try:
-        file = (path / LOCK_NAME).open("a+", encoding="utf-8")
-    except OSError as error:
-        raise disk_error(path / LOCK_NAME, error) from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
-            holder = file.read().strip() or "unknown"
-            raise RunInUseError(
-                f"{path} is in use by process {holder}; wait until it ends or choose another --out"
-            ) from error
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
+    def _write(self, manifest: Manifest) -> None:
+        write_manifest(self.path, manifest)
+        self._manifest = manifest

@@ -2,18 +2,23 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, TypeVar, cast
 
-from studentsearch.errors import RunFolderError
-from studentsearch.runs.files import JsonValue, write_json
+from studentsearch.decoding import decode_json, read_json
+from studentsearch.errors import InputFileError, RunFolderError
+from studentsearch.runs.files import JsonValue, encodable, file_sha256, json_sha256, write_json
 
 MANIFEST_NAME = "manifest.json"
-SCHEMA = 1
+SCHEMA = 2
+FIRST_SCHEMA = 1
+"""Runs of before there were hashes: they can be read and reported, and are not continued."""
 NUM_DIFFERENCES_NAMED = 3
+_CURE = "put the file back from a copy, or run the same command with another --out"
 
 Status = Literal["running", "complete"]
+Facts = TypeVar("Facts")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +31,9 @@ class Manifest:
         configuration: Every option that decides the outcome; a folder is continued only under the same one.
         facts: Command line, versions, device, seed, fingerprint of the data, hash of the teacher.
         results: What the job found; empty while it runs.
+        files: SHA-256 of every file that a complete run consists of, by its path in the folder.
+        has_checkpoint: Whether a checkpoint was ever written; a run that has none then does not begin anew unasked.
+        schema: The form of the file.
     """
 
     kind: str
@@ -33,6 +41,31 @@ class Manifest:
     configuration: Mapping[str, JsonValue]
     facts: Mapping[str, JsonValue]
     results: Mapping[str, JsonValue]
+    files: Mapping[str, str] = field(default_factory=dict)
+    has_checkpoint: bool = False
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Form:
+    """The form of the file, read before the rest of it."""
+
+    schema: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stored:
+    """The file: a manifest and the hash over it, which the first schema had not."""
+
+    kind: str
+    status: Status
+    configuration: dict[str, object]
+    facts: dict[str, object]
+    results: dict[str, object]
+    files: dict[str, str] = field(default_factory=dict)
+    has_checkpoint: bool = False
+    schema: int
+    sha256: str | None = None
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -45,42 +78,46 @@ def read_manifest(path: Path) -> Manifest:
         The manifest.
 
     Raises:
-        RunFolderError: No manifest there, or one of another form; give a folder that a run wrote.
+        RunFolderError: No manifest there; give a folder that a run wrote.
+        InputFileError: It is damaged, changed, or of another schema; put it back from a copy.
     """
     file = path / MANIFEST_NAME
-    if not file.is_file():
+    if not file.exists():
         raise RunFolderError(f"{path} is not a run folder: found no {MANIFEST_NAME}; give a folder that a run wrote")
-    try:
-        value = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunFolderError(f"{file} cannot be read: {error}; expected JSON; give another folder") from error
-    if not isinstance(value, dict) or value.get("schema") != SCHEMA:
-        found = value.get("schema") if isinstance(value, dict) else type(value).__name__
-        raise RunFolderError(f"{file} has schema {found}; expected {SCHEMA}; use the version that wrote it")
-    return _checked(value, file)
-
-
-def _checked(value: dict[str, JsonValue], file: Path) -> Manifest:
-    kind, status = value.get("kind"), value.get("status")
-    if not isinstance(kind, str) or status not in get_args(Status):
-        raise RunFolderError(
-            f"{file} has kind {kind!r} and status {status!r}; expected text and one of {', '.join(get_args(Status))}; "
-            "give another folder"
+    schema = read_json(file, _Form, cure=_CURE).schema
+    if schema not in {FIRST_SCHEMA, SCHEMA}:
+        raise InputFileError(
+            f"{file} has schema {schema}; expected {FIRST_SCHEMA} or {SCHEMA}; use the version that wrote it"
         )
-    return Manifest(
-        kind=kind,
-        status="complete" if status == "complete" else "running",
-        configuration=_mapping(value, "configuration", file),
-        facts=_mapping(value, "facts", file),
-        results=_mapping(value, "results", file),
+    stored = read_json(file, _Stored, cure=_CURE)
+    manifest = Manifest(
+        kind=stored.kind,
+        status=stored.status,
+        configuration=cast("Mapping[str, JsonValue]", stored.configuration),
+        facts=cast("Mapping[str, JsonValue]", stored.facts),
+        results=cast("Mapping[str, JsonValue]", stored.results),
+        files=stored.files,
+        has_checkpoint=stored.has_checkpoint,
+        schema=stored.schema,
     )
+    is_older = schema == FIRST_SCHEMA and stored.sha256 is None
+    if not is_older and stored.sha256 != json_sha256(_content(manifest)):
+        raise InputFileError(f"{file} was changed after it was written: its SHA-256 is another one; {_CURE}")
+    return manifest
 
 
-def _mapping(value: dict[str, JsonValue], key: str, file: Path) -> Mapping[str, JsonValue]:
-    entry = value.get(key)
-    if not isinstance(entry, Mapping):
-        raise RunFolderError(f"{file} has no object {key!r}; expected one; give another folder")
-    return entry
+def decode_part(value: JsonValue, form: type[Facts], *, source: str) -> Facts:
+    """A part of a manifest as typed facts.
+
+    Args:
+        value: The part.
+        form: What it must hold.
+        source: Which part of which manifest, for the message.
+
+    Returns:
+        The facts.
+    """
+    return decode_json(json.dumps(value), form, source=source, cure=_CURE)
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
@@ -90,15 +127,56 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
         path: A run folder.
         manifest: What to write.
     """
-    content: dict[str, JsonValue] = {
-        "schema": SCHEMA,
+    content = _content(manifest)
+    write_json(path / MANIFEST_NAME, {**content, "sha256": json_sha256(content)})
+
+
+def _content(manifest: Manifest) -> dict[str, JsonValue]:
+    return {
+        "schema": manifest.schema,
         "kind": manifest.kind,
         "status": manifest.status,
         "configuration": manifest.configuration,
         "facts": manifest.facts,
         "results": manifest.results,
+        "has_checkpoint": manifest.has_checkpoint,
+        "files": dict(manifest.files),
     }
-    write_json(path / MANIFEST_NAME, content)
+
+
+def changed_files(path: Path, files: Mapping[str, str]) -> tuple[str, ...]:
+    """The files of a run that are not as they were written.
+
+    Args:
+        path: The run folder.
+        files: SHA-256 by path in the folder.
+
+    Returns:
+        Their paths in the folder, each with what is wrong with it: `student/config.json is gone`.
+    """
+    changed = []
+    for name, sha256 in files.items():
+        file = path / name
+        if not file.is_file():
+            changed.append(f"{name} is gone")
+        elif file_sha256(file) != sha256:
+            changed.append(f"{name} is damaged")
+    return tuple(changed)
+
+
+def is_finished(path: Path) -> bool:
+    """Whether a folder holds a complete run with all of its files.
+
+    Args:
+        path: Any folder.
+
+    Returns:
+        False where there is no run, it still runs, or a file of it is gone or damaged.
+    """
+    if not (path / MANIFEST_NAME).exists():
+        return False
+    manifest = read_manifest(path)
+    return manifest.status == "complete" and not changed_files(path, manifest.files)
 
 
 def require_same_run(path: Path, found: Manifest, *, kind: str, configuration: Mapping[str, JsonValue]) -> None:
@@ -111,11 +189,14 @@ def require_same_run(path: Path, found: Manifest, *, kind: str, configuration: M
         configuration: The options that it wants to continue it with.
 
     Raises:
-        RunFolderError: Kind or configuration differ; choose another folder or the same options.
+        RunFolderError: Kind or configuration differ, or an older version wrote it; choose another folder or the same
+            options.
     """
     if found.kind != kind:
         raise RunFolderError(f"{path} holds a {found.kind} run, this is a {kind} run; choose another --out")
-    before, now = dict(_leaves(found.configuration)), dict(_leaves(json.loads(json.dumps(configuration))))
+    if found.schema != SCHEMA:
+        raise RunFolderError(f"{path} was written by an older version, schema {found.schema}; choose another --out")
+    before, now = dict(_leaves(found.configuration)), dict(_leaves(encodable(configuration)))
     differing = [key for key in before | now if before.get(key, "unset") != now.get(key, "unset")]
     if not differing:
         return

@@ -1,20 +1,37 @@
-"""The course of a run as a table on disk: metrics.csv, one row a step that was logged."""
+"""The course of a run as a table on disk: metrics.csv, one row a step that was logged, each step once."""
 
 import csv
+import hashlib
 import io
-from collections.abc import Mapping
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from studentsearch.errors import RunFolderError
-from studentsearch.runs.files import disk_error, write_text
+from studentsearch.decoding import read_regular_file
+from studentsearch.disk import disk_error, open_own
+from studentsearch.errors import InputFileError
 
 METRICS_NAME = "metrics.csv"
+MAX_BYTES = 1 << 30
+_NOT_FINITE = ("nan", "inf", "-inf")
+_MOST_DIGITS = 18  # what an int64 holds for sure
+_CURE = "put the file back from a copy, or run the same command with another --out"
 
 MetricValue = float | int | str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsMark:
+    """How far the file had come at some moment, and the hash of it until there."""
+
+    num_bytes: int
+    sha256: str
+
+
 class MetricsFile:
-    """Appends rows under one header, and cuts rows off where a run continues."""
+    """Appends rows under one header, and goes back to where it was when a checkpoint was written."""
 
     def __init__(self, path: Path) -> None:
         """Name the file; nothing is read or written yet.
@@ -23,7 +40,9 @@ class MetricsFile:
             path: The CSV file.
         """
         self.path = path
-        self._columns: list[str] | None = None
+        self._columns: list[str] = []
+        self._digest = hashlib.sha256()
+        self._num_bytes = 0
 
     def append(self, row: Mapping[str, MetricValue]) -> None:
         """Write one row and hand it to the operating system.
@@ -35,58 +54,129 @@ class MetricsFile:
             ValueError: The columns are not those of the first row.
             DiskError: The file cannot be written; free space or choose another folder.
         """
-        columns = self._columns or self._header()
+        columns = self._columns or list(row)
+        if set(row) != set(columns):
+            raise ValueError(f"metrics row has columns {list(row)}, the file has {columns}")
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        if not self._columns:
+            writer.writerow(columns)
+        writer.writerow([row[column] for column in columns])
+        content = text.getvalue().encode()
         try:
-            with self.path.open("a", newline="", encoding="utf-8") as file:
-                writer = csv.writer(file, lineterminator="\n")
-                if not columns:
-                    columns = list(row)
-                    writer.writerow(columns)
-                if set(row) != set(columns):
-                    raise ValueError(f"metrics row has columns {list(row)}, the file has {columns}")
-                writer.writerow([row[column] for column in columns])
+            with open_own(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, "ab") as file:
+                file.write(content)
         except OSError as error:
             raise disk_error(self.path, error) from error
         self._columns = columns
+        self._digest.update(content)
+        self._num_bytes += len(content)
 
-    def cut(self, *, after_step: int) -> None:
-        """Drop the rows after a step, and a last row that a crash left half written.
+    def mark(self) -> MetricsMark:
+        """See the rows on the disk.
 
-        Args:
-            after_step: Rows whose column "step" is greater go.
+        Returns:
+            Where the file stands now.
 
         Raises:
-            RunFolderError: The file has no column "step" or a row without a step; choose another folder.
+            DiskError: The file cannot be written; free space or choose another folder.
         """
-        if not self.path.exists():
-            return
-        lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
-        whole = [line for line in lines if line.endswith("\n")]
-        rows = list(csv.reader(whole))
-        kept = io.StringIO()
-        writer = csv.writer(kept, lineterminator="\n")
-        if rows:
-            position = self._step_column(rows[0])
-            writer.writerow(rows[0])
-            writer.writerows(row for row in rows[1:] if self._step(row, position) <= after_step)
-        write_text(self.path, kept.getvalue())
-        self._columns = None
+        if self._num_bytes:
+            try:
+                with open_own(self.path, os.O_WRONLY, "wb") as file:
+                    os.fsync(file.fileno())
+            except OSError as error:
+                raise disk_error(self.path, error) from error
+        return MetricsMark(num_bytes=self._num_bytes, sha256=self._digest.hexdigest())
 
-    def _header(self) -> list[str]:
-        if not self.path.exists():
-            return []
-        with self.path.open(newline="", encoding="utf-8") as file:
-            return next(csv.reader(file), [])
+    def go_back(self, mark: MetricsMark | None) -> None:
+        """Drop what was written after a mark: whole rows, and one that a crash or a full disk left half written.
 
-    def _step_column(self, header: list[str]) -> int:
-        if "step" not in header:
-            raise RunFolderError(f"{self.path} has no column 'step' but {header}; expected one; choose another --out")
-        return header.index("step")
+        Args:
+            mark: Where the file is to stand; None for an empty file.
 
-    def _step(self, row: list[str], position: int) -> int:
-        try:
-            return int(row[position])
-        except (IndexError, ValueError) as error:
-            raise RunFolderError(
-                f"{self.path} has the row {','.join(row)!r}; expected a whole step number; choose another --out"
-            ) from error
+        Raises:
+            InputFileError: What was written before the mark is gone or was changed; put it back from a copy.
+            DiskError: The file cannot be written.
+        """
+        num_bytes = 0 if mark is None else mark.num_bytes
+        kept = b""
+        if num_bytes:
+            content = read_regular_file(self.path, max_bytes=MAX_BYTES, cure=_CURE)
+            kept = content[:num_bytes]
+            if mark is None or hashlib.sha256(kept).hexdigest() != mark.sha256:
+                raise InputFileError(
+                    f"{self.path} was changed: its rows are not those that the checkpoint was written with; {_CURE}"
+                )
+        if self.path.is_symlink() or self.path.exists():
+            try:
+                with open_own(self.path, os.O_WRONLY, "wb") as file:
+                    file.truncate(num_bytes)
+            except OSError as error:
+                raise disk_error(self.path, error) from error
+        self._columns = next(csv.reader(io.StringIO(kept.decode(errors="replace"))), [])
+        self._digest = hashlib.sha256(kept)
+        self._num_bytes = num_bytes
+
+
+def read_course(path: Path, *, sha256: str | None) -> str:
+    """The text of a run's metrics.csv, checked: numbers under a header, steps that only grow.
+
+    Args:
+        path: The file.
+        sha256: Its hash as the manifest of a complete run has it; None where it is not known, as while the run goes
+            on: a last row that a crash left half written is not read then.
+
+    Returns:
+        Whole rows of CSV; empty where nothing was logged yet.
+
+    Raises:
+        InputFileError: The file is gone, damaged or changed; put it back from a copy.
+    """
+    if sha256 is None and not path.exists():
+        return ""
+    content = read_regular_file(path, max_bytes=MAX_BYTES, cure=_CURE)
+    if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
+        raise InputFileError(f"{path} was changed after the run ended: its SHA-256 is another one; {_CURE}")
+    try:
+        text = content[: content.rfind(b"\n") + 1].decode()
+        rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    except (ValueError, csv.Error) as error:
+        raise InputFileError(f"{path} cannot be read: {error}; expected one table of numbers; {_CURE}") from error
+    problem = _problem(rows) if rows else None
+    if problem is not None:
+        raise InputFileError(f"{path} has {problem}; expected numbers and a column 'step' that only grows; {_CURE}")
+    return text
+
+
+def _problem(rows: Sequence[Sequence[str]]) -> str | None:
+    """What is wrong with a table, header first; None where nothing is."""
+    header = rows[0]
+    if "step" not in header:
+        return f"no column 'step' but {', '.join(header)!r:.80}"
+    if len(set(header)) != len(header) or not all(header):
+        return "two columns of one name or one without a name"
+    last_step, position = 0, header.index("step")
+    for number, row in enumerate(rows[1:], start=2):
+        if len(row) != len(header):
+            return f"{len(row)} cells in row {number} and {len(header)} columns"
+        for column, cell in zip(header, row, strict=True):
+            if cell and not _is_number(cell):
+                return f"words in column {column!r}"
+        if not _is_whole(row[position]) or int(row[position]) <= last_step:
+            return f"step {row[position]!r:.40} in row {number} after step {last_step}"
+        last_step = int(row[position])
+    return None
+
+
+def _is_whole(cell: str) -> bool:
+    return cell.isascii() and cell.isdigit() and len(cell) <= _MOST_DIGITS
+
+
+def _is_number(cell: str) -> bool:
+    if cell in _NOT_FINITE:
+        return True
+    try:
+        return cell.isascii() and "_" not in cell and cell == cell.strip() and math.isfinite(float(cell))
+    except ValueError:
+        return False

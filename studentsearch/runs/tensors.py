@@ -9,8 +9,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from studentsearch.disk import write_bytes
 from studentsearch.errors import InputFileError
-from studentsearch.runs.files import write_bytes
 
 _NO_METADATA: Mapping[str, str] = MappingProxyType({})
 
@@ -26,11 +26,51 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
     Returns:
         SHA-256 of the written file, 64 hexadecimal digits.
     """
-    # copied: safetensors refuses tensors that share memory or are strided
-    on_host = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
-    content = save(on_host, dict(metadata) or None)
+    content = tensors_to_bytes(tensors, metadata)
     write_bytes(path, content)
     return hashlib.sha256(content).hexdigest()
+
+
+def tensors_to_bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] = _NO_METADATA) -> bytes:
+    """The content of a safetensors file.
+
+    Args:
+        tensors: Any shapes, dtypes and devices; tensors that share memory are written one by one.
+        metadata: Text kept in the header.
+
+    Returns:
+        All of its bytes.
+    """
+    # copied: safetensors refuses tensors that share memory or are strided
+    on_host = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
+    content: bytes = save(on_host, dict(metadata) or None)
+    return content
+
+
+def require_fit(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], *, source: str, cure: str) -> None:
+    """Refuse tensors that are not those of a network.
+
+    Args:
+        tensors: What a file holds.
+        expected: What the network holds: the same names, shapes and dtypes.
+        source: The file, for the message.
+        cure: What the user can do, for the message.
+
+    Raises:
+        InputFileError: One is missing, unknown, or of another shape or dtype.
+    """
+    missing = sorted(expected.keys() - tensors.keys())
+    unknown = sorted(tensors.keys() - expected.keys())
+    if missing or unknown:
+        found = f"no tensor {missing[0]!r}" if missing else f"an unknown tensor {unknown[0]!r}"
+        raise InputFileError(f"{source} holds {found}; expected the {len(expected)} of this run's network; {cure}")
+    for name, tensor in tensors.items():
+        wanted = expected[name]
+        if (tensor.shape, tensor.dtype) != (wanted.shape, wanted.dtype):
+            raise InputFileError(
+                f"{source}: {name!r} has shape {list(tensor.shape)} and {tensor.dtype}; expected "
+                f"{list(wanted.shape)} and {wanted.dtype}; {cure}"
+            )
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:

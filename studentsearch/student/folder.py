@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from studentsearch.decoding import decode_json
+from studentsearch.disk import write_bytes
 from studentsearch.errors import InputFileError, UnsupportedGraphError
 from studentsearch.records.blocks import BlockShare
 from studentsearch.records.student import (
@@ -31,7 +32,7 @@ from studentsearch.records.student import (
     has_student_files,
     read_config,
 )
-from studentsearch.runs.files import write_bytes, write_text
+from studentsearch.runs.files import write_text
 from studentsearch.runs.state_hash import state_sha256
 from studentsearch.runs.tensors import load_tensors, save_tensors
 from studentsearch.student.build import build_with_weights
@@ -52,8 +53,10 @@ __all__ = [
     "read_origin",
     "read_student",
     "rewrite_weights",
+    "student_files",
     "write_student",
 ]
+MODEL_NAME = "model.py"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +139,11 @@ def rewrite_weights(
     _write(folder, source.spec, tensors, config)
 
 
+def student_files(folder: Path) -> tuple[Path, ...]:
+    """The files that decide what a student answers; its model card may be edited."""
+    return tuple(folder / name for name in (CONFIG_NAME, WEIGHTS_NAME, MODEL_NAME))
+
+
 def is_student_folder(folder: Path) -> bool:
     """Whether a folder holds a student, whole or damaged."""
     return has_student_files(folder)
@@ -197,7 +205,7 @@ def _write(folder: Path, spec: StudentSpec, tensors: Mapping[str, Tensor], confi
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CONFIG_NAME).unlink(missing_ok=True)
     save_tensors(folder / WEIGHTS_NAME, tensors, config_metadata(content))
-    write_text(folder / "model.py", model_source(spec, title=title))
+    write_text(folder / MODEL_NAME, model_source(spec, title=title))
     write_text(folder / "README.md", model_card(config))
     write_bytes(folder / CONFIG_NAME, content)
 

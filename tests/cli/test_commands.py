@@ -176,6 +176,13 @@ def test_a_reader_of_stdout_that_is_gone_is_no_error(
     assert capfd.readouterr().err == ""
 
 
+def test_a_reader_of_stderr_that_is_gone_is_no_error():
+    with unread() as stderr, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stderr", stderr)
+        patch.setattr(os, "dup2", lambda *descriptors: None)  # this process keeps its own stderr  # noqa: ARG005
+        assert main(["report", "nothing-here"]) == 7
+
+
 def test_help_states_the_recipes_defaults(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("COLUMNS", "200")
     lines = answer(capsys, ["search", "--help"]).splitlines()

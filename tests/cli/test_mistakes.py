@@ -100,8 +100,8 @@ def test_a_damaged_course_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 def test_a_damaged_manifest_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     with RunFolder.open(tmp_path, kind="search", configuration={}, facts={}) as run:
-        run.finish({"students": [{"label": "90M"}]})
-    assert "a student without label or folder" in complaint(capsys, ["distill", str(tmp_path)], 7)
+        run.finish({"students": [{"label": "90M"}]}, {})
+    assert "missing required field `folder`" in complaint(capsys, ["distill", str(tmp_path)], 5)
 
 
 def test_a_student_of_another_schema_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

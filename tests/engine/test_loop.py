@@ -3,6 +3,7 @@ import threading
 
 import pytest
 
+from studentsearch import interruption
 from studentsearch.engine import loop
 from studentsearch.engine.loop import run_steps
 from studentsearch.errors import InterruptedRunError
@@ -68,7 +69,10 @@ def test_checkpoints_come_with_the_clock(monkeypatch: pytest.MonkeyPatch) -> Non
     assert job.saves == [3, 6]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+@pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_finishes_the_step_and_saves(number: signal.Signals) -> None:
     before = signal.getsignal(number)
     job = Job(signals={3: [number]})
@@ -81,7 +85,25 @@ def test_a_signal_finishes_the_step_and_saves(number: signal.Signals) -> None:
     assert signal.getsignal(number) is before
 
 
-def test_a_second_signal_ends_at_once() -> None:
+def test_two_signals_within_a_second_are_one() -> None:
+    job = Job(signals={2: [signal.SIGTERM, signal.SIGTERM, signal.SIGINT]})
+    with pytest.raises(InterruptedRunError, match="interrupted at step 2 of 5"):
+        job.run()
+    assert job.saves == [2]
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_that_was_ignored_stays_ignored(number: signal.Signals) -> None:
+    before = signal.signal(number, signal.SIG_IGN)  # as `nohup` and a shell's background jobs have it
+    try:
+        assert Job(signals={2: [number]}).run() == 5
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, before)
+
+
+def test_a_later_signal_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interruption, "SAME_SECONDS", 0.0)
     before = signal.getsignal(signal.SIGTERM)
     job = Job(signals={2: [signal.SIGTERM, signal.SIGINT]})
     with pytest.raises(KeyboardInterrupt):

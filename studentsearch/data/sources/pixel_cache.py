@@ -1,7 +1,6 @@
 """Pictures unpacked once into files of raw bytes, and the facts that say that these files are whole."""
 
 import dataclasses
-import fcntl
 import hashlib
 import json
 import math
@@ -21,6 +20,7 @@ import torch
 from studentsearch.data.dataset import Images
 from studentsearch.data.mapped import map_pixels
 from studentsearch.decoding import read_json
+from studentsearch.disk import flush_folder, hold, move, open_own, remove_leftovers, write_beside
 from studentsearch.errors import DiskError, InputFileError
 
 Part = Literal["train", "test"]
@@ -108,10 +108,9 @@ def write_facts(folder: Path, facts: CacheFacts) -> None:
         folder: Where its other files lie.
         facts: What it holds.
     """
-    path, beside = folder / _FACTS_NAME, folder / f"{_FACTS_NAME}.tmp"
-    _write(beside, [json.dumps(dataclasses.asdict(facts), indent=2).encode(), b"\n"])
+    path = folder / _FACTS_NAME
     with _disk_errors(path):
-        beside.replace(path)
+        move(write_beside(path, json.dumps(dataclasses.asdict(facts), indent=2).encode() + b"\n"), path)
 
 
 def open_part(folder: Path, part: Part, shape: tuple[int, int, int, int]) -> Images:
@@ -157,10 +156,7 @@ def only_builder(folder: Path) -> Iterator[None]:
     """
     with _disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / _LOCK_NAME).open("a", encoding="utf-8")
-    with file:
-        with _disk_errors(folder):
-            fcntl.flock(file, fcntl.LOCK_EX)
+    with hold(folder / _LOCK_NAME, wait_seconds=-1):
         yield
 
 
@@ -169,7 +165,8 @@ def clear(folder: Path) -> None:
     with _disk_errors(folder):
         (folder / _FACTS_NAME).unlink(missing_ok=True)
         # Without facts nobody takes the rest for whole, so that they must be gone for good before the rest is.
-        _flush(folder)
+        flush_folder(folder)
+        remove_leftovers(folder)
         for part in _PARTS:
             _pixels_path(folder, part).unlink(missing_ok=True)
             _labels_path(folder, part).unlink(missing_ok=True)
@@ -207,21 +204,13 @@ def _labels_path(folder: Path, part: Part) -> Path:
 def _write(path: Path, pieces: Iterable[bytes]) -> str:
     """Write a file and see it on the disk; the SHA-256 of its bytes."""
     digest = hashlib.sha256()
-    with _disk_errors(path), path.open("wb") as file:
+    with _disk_errors(path), open_own(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, "wb") as file:
         for piece in pieces:
             digest.update(piece)
             file.write(piece)
         file.flush()
         os.fsync(file.fileno())
     return digest.hexdigest()
-
-
-def _flush(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _is_whole(folder: Path, facts: CacheFacts) -> bool:
