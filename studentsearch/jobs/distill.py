@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -24,6 +24,7 @@ from studentsearch.jobs.opening import (
     open_model,
 )
 from studentsearch.jobs.options import ComputeOptions, DataOptions
+from studentsearch.jobs.outcome import Judged, Trained
 from studentsearch.jobs.outputs import logits_configuration
 from studentsearch.jobs.students import (
     Init,
@@ -43,7 +44,7 @@ from studentsearch.jobs.teachers import (
     teacher_choices,
     warn_of_chance,
 )
-from studentsearch.jobs.training import Judged, Trained, Training, TrainingRecipe
+from studentsearch.jobs.training import Training, TrainingRecipe
 from studentsearch.models.registry import model_names
 from studentsearch.outputs import OutputPlace
 from studentsearch.own_function import PREFIX, import_own_function, require_typed
@@ -302,8 +303,7 @@ def _finish(
     _write_students(options, parts, trained, before, teachers, run)
     timed = next(iter(in_order(data.dataset.test, data.normalization, TIMED_IMAGES, runtime.device))).inputs
     results: dict[str, JsonValue] = {
-        "last": asdict(trained.last),
-        "best": asdict(trained.best),
+        **trained.as_json(),
         "student": student.counts.as_dict(),
         "milliseconds_per_image": milliseconds_per_image(module, timed, runtime),
         "teachers": [

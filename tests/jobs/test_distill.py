@@ -163,7 +163,7 @@ def test_a_teacher_that_guesses_is_told(tmp_path: Path):
     torch.save(build_model("resnet8", num_classes=10, in_channels=1).state_dict(), file)
     heard = Heard()
     distill(options(tmp_path / "run", teachers=("resnet8",), weights=(file,)), heard)
-    (line,) = [line for line in heard.lines if line.startswith("warning")]
+    (line,) = [line for line in heard.lines if line.startswith("warning: teacher")]
     assert "teacher 1 (resnet8) has " in line
     assert "chance is 10.0 %" in line
 
