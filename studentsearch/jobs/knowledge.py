@@ -15,6 +15,7 @@ from studentsearch.distill.cross_layer import Reduction, point_pairs
 from studentsearch.distill.knowledge import Knowledge
 from studentsearch.distill.methods import LossWeights, TermSettings, method
 from studentsearch.distill.objective import Distillation, DistillationTerms, Observe
+from studentsearch.distill.warm_up import WarmUp
 from studentsearch.engine.runtime import Runtime
 from studentsearch.errors import UsageError
 from studentsearch.graph.feature_points import FeaturePoint, feature_points, match_points
@@ -41,6 +42,8 @@ class MethodOptions:
         max_distance: Up to how many feature points apart cross-layer matrices join.
         reduction: Whether the entries of Gram matrices are averaged, or summed as printed.
         clipping: Whether the gradient of the method's own term is scaled by its ratio to the others'.
+        warm_up_epochs: Epochs over which the weight of the method's own term grows; None means as published (only dkd:
+            20, half of the training at most), 0 means no warm-up.
         teacher_points: Feature points of the teachers by name; none means the usual ones.
         student_points: Feature points of the student by name; none means the usual ones.
     """
@@ -55,6 +58,7 @@ class MethodOptions:
     max_distance: int = 3
     reduction: Reduction = "mean"
     clipping: ClippingMode = "off"
+    warm_up_epochs: int | None = None
     teacher_points: tuple[str, ...] = ()
     student_points: tuple[str, ...] = ()
 
@@ -70,6 +74,8 @@ class MethodOptions:
         if not all(weight is None or 0 <= weight < math.inf for weight in weights):
             given = " ".join(str(weight) for weight in weights if weight is not None)
             raise UsageError(f"found weights of losses {given}; expected numbers from 0 upward")
+        if self.warm_up_epochs is not None and self.warm_up_epochs < 0:
+            raise UsageError(f"found --kd-warmup {self.warm_up_epochs}; expected 0 epochs or more; dkd takes 20")
         if self.max_distance < 1:
             raise UsageError(
                 f"found --cross {self.max_distance}; expected 1 (neighbouring feature points only) or more; "
@@ -117,14 +123,22 @@ def distillation_terms(options: MethodOptions) -> DistillationTerms:
         reverse=options.reverse,
         clipping=options.clipping if term is not None else "off",
         first_stage=chosen.first_stage if term is not None else 0.0,
+        warm_up=None if term is None else _warm_up(options.warm_up_epochs, chosen.warm_up),
     )
+
+
+def _warm_up(epochs: int | None, published: WarmUp | None) -> WarmUp | None:
+    if epochs is None:
+        return published
+    return WarmUp(epochs=epochs) if epochs else None
 
 
 def terms_as_json(options: MethodOptions) -> dict[str, JsonValue]:
     """Everything of the loss that decides a run's outcome, defaults filled in."""
     terms = distillation_terms(options)
     weights: dict[str, JsonValue] = asdict(terms.weights)
-    return {
+    warm_up: dict[str, JsonValue] = {} if terms.warm_up is None else {"warm_up": asdict(terms.warm_up)}
+    return warm_up | {
         "weights": weights,
         "temperature": terms.temperature,
         "squared_temperature": terms.squared_temperature,
