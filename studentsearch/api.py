@@ -11,9 +11,10 @@ from studentsearch.jobs.count import count
 from studentsearch.jobs.distill import DistilledStudent, DistillOptions, default_training_recipe, distill
 from studentsearch.jobs.evaluate import EvaluatedModel, EvaluateOptions, evaluate
 from studentsearch.jobs.export import ExportedFile, export
+from studentsearch.jobs.found import FoundStudent
 from studentsearch.jobs.knowledge import MethodOptions
 from studentsearch.jobs.options import ComputeOptions, DataOptions
-from studentsearch.jobs.search import FoundStudent, SearchOptions, search
+from studentsearch.jobs.search import SearchOptions, search
 from studentsearch.jobs.study import StudyOptions, study
 from studentsearch.jobs.teach import TeachOptions, TrainedNetwork, teach
 from studentsearch.jobs.training import TrainingRecipe

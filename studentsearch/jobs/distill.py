@@ -13,7 +13,14 @@ from studentsearch.data.batches import in_order
 from studentsearch.engine.evaluate import TIMED_IMAGES, milliseconds_per_image
 from studentsearch.engine.runtime import Runtime, open_runtime
 from studentsearch.errors import UsageError
-from studentsearch.jobs.knowledge import MethodOptions, distillation_terms, make_objective, plan_points, terms_as_json
+from studentsearch.jobs.knowledge import (
+    MethodOptions,
+    compared_temperature,
+    distillation_terms,
+    make_objective,
+    plan_points,
+    terms_as_json,
+)
 from studentsearch.jobs.opening import (
     OpenedData,
     OpenedModel,
@@ -37,12 +44,12 @@ from studentsearch.jobs.students import (
     write_trained,
 )
 from studentsearch.jobs.teachers import (
+    check_teachers,
     common_normalization,
     open_search_data,
     open_search_teacher,
     search_data,
     teacher_choices,
-    warn_of_chance,
 )
 from studentsearch.jobs.training import Training, TrainingRecipe
 from studentsearch.models.registry import model_names
@@ -140,7 +147,8 @@ def distill(options: DistillOptions, progress: Progress | None = None) -> Distil
             parts = replace(parts, teachers=(_taught_between(options, parts, listener),))
         for network in (parts.student.module, *(teacher.module for teacher in parts.teachers)):
             network.to(runtime.device).to(memory_format=torch.channels_last)
-        warn_of_chance(parts.teachers, parts.data, runtime, listener)
+        temperature = compared_temperature(options.method)
+        check_teachers(parts.teachers, parts.data, runtime, listener, temperature=temperature)
         trained = _train(options, parts, runtime, listener, run)
         return _finish(options, parts, trained, runtime, run)
 
@@ -284,8 +292,16 @@ def _train(options: DistillOptions, parts: _Parts, runtime: Runtime, progress: P
         runtime=runtime,
         progress=progress,
         logits=parts.student.logits,
+        advice=_advice(options.method),
     )
     return training.run(run)
+
+
+def _advice(method: MethodOptions) -> str:
+    """What else to look at where the training diverges."""
+    is_odd = compared_temperature(method) is not None and not 0.5 <= method.temperature <= 100
+    odd = f", and --temperature, which is {method.temperature:g} where 4 is usual" if is_odd else ""
+    return odd + ("" if method.knowledge is None else f", and --kd-weight, which is {method.knowledge:g}")
 
 
 def _finish(

@@ -133,6 +133,13 @@ def _warm_up(epochs: int | None, published: WarmUp | None) -> WarmUp | None:
     return WarmUp(epochs=epochs) if epochs else None
 
 
+def compared_temperature(options: MethodOptions) -> float | None:
+    """The temperature of the softened answers that are compared; None where a method compares feature maps alone."""
+    weights = distillation_terms(options).weights
+    is_compared = weights.kl > 0 or (weights.knowledge > 0 and not method(options.name).has_points)
+    return options.temperature if is_compared else None
+
+
 def terms_as_json(options: MethodOptions) -> dict[str, JsonValue]:
     """Everything of the loss that decides a run's outcome, defaults filled in."""
     terms = distillation_terms(options)

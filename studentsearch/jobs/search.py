@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from studentsearch.data.batches import Batches, normalize
+from studentsearch.engine.evaluate import Evaluation
 from studentsearch.engine.loop import run_steps
 from studentsearch.engine.runtime import Runtime, open_runtime
-from studentsearch.errors import BudgetNotReachedError, UsageError
+from studentsearch.errors import BudgetNotReachedError, DivergedError
 from studentsearch.graph.gates import gate_sites
+from studentsearch.jobs.chance import chance
+from studentsearch.jobs.found import FoundStudent, budgets_in_macs, found_student, number_in
 from studentsearch.jobs.gating import gating_lines
 from studentsearch.jobs.opening import (
     OpenedData,
@@ -28,20 +31,21 @@ from studentsearch.jobs.opening import (
 )
 from studentsearch.jobs.options import ComputeOptions, DataOptions
 from studentsearch.jobs.outputs import logits_configuration
-from studentsearch.jobs.snapshot import TeacherFacts, write_snapshot
+from studentsearch.jobs.snapshot import TeacherFacts, search_origin, write_snapshot
+from studentsearch.jobs.teachers import check_teachers
 from studentsearch.progress import Progress, SilentProgress
 from studentsearch.runs.files import JsonValue
 from studentsearch.runs.folder import RunFolder
 from studentsearch.search.controller import SearchPoint, StallPlan, StallWatch
 from studentsearch.search.floor import smallest_macs
 from studentsearch.search.recipe import SearchRecipe
-from studentsearch.search.stepper import SearchStepper, StepFacts
+from studentsearch.search.stepper import RushError, SearchStepper, StepFacts
 from studentsearch.student.counts import count_everything
-from studentsearch.student.folder import Origin
-from studentsearch.units import budget_label, format_count, parse_budget
+from studentsearch.units import budget_label, format_count
 
 _OVERTIME = 2
 _STATISTICS_BATCH = 128
+_USUAL_L2 = 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,31 +75,6 @@ class SearchOptions:
     logits: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FoundStudent:
-    """One student of a search.
-
-    Attributes:
-        label: Its budget in short, `90M`.
-        folder: Its folder, relative to the run's.
-        budget_macs: The budget.
-        macs: What it costs.
-        step: The step at which the count first was within the budget.
-        seconds: Time of search until then, evaluations left out.
-        accuracy_held_out: Top-1 in percent on the held-out training images, which the teacher may know by heart.
-        accuracy_test: Top-1 in percent on the test images, before any distilling.
-    """
-
-    label: str
-    folder: str
-    budget_macs: int
-    macs: int
-    step: int
-    seconds: float
-    accuracy_held_out: float
-    accuracy_test: float
-
-
 def search(options: SearchOptions, progress: Progress | None = None) -> tuple[FoundStudent, ...]:
     """Search students within one or several budgets.
 
@@ -108,8 +87,10 @@ def search(options: SearchOptions, progress: Progress | None = None) -> tuple[Fo
 
     Raises:
         UsageError: Options that cannot mean anything.
-        BudgetNotReachedError: The search ended above its last budget.
-        DivergedError: The loss is no longer finite.
+        BudgetNotReachedError: The search ended above its last budget, or fell far under one in a rush; give more steps
+            or a lower rate of the gates.
+        DivergedError: Nothing can be learnt from the teacher, or loss, weights or gates are not finite, or the student
+            is at chance, after one roll-back at half the rates as well; lower the rates.
     """
     listener = progress or SilentProgress()
     runtime = open_runtime(options.compute.device, options.compute.precision, options.compute.threads)
@@ -118,6 +99,9 @@ def search(options: SearchOptions, progress: Progress | None = None) -> tuple[Fo
     )
     teacher = open_model(options.teacher, options.weights, data, options.data, listener, options.skip, options.logits)
     job = _Search(options, data, teacher, runtime, listener)
+    objective = options.recipe.objective
+    temperature = objective.temperature if objective.kind == "kd" else None
+    check_teachers((teacher,), data, runtime, listener, temperature=temperature)
     facts = environment_facts(runtime, options.compute.seed) | {
         "data": data_facts(data),
         "teacher": job.teacher_facts(),
@@ -140,27 +124,33 @@ class _Search:
             sites=sites,
             state={name: tensor.detach().clone() for name, tensor in teacher.module.state_dict().items()},
             counts=count_everything(teacher.module, network),
-            origin=_origin(teacher, data),
+            origin=search_origin(teacher, data),
         )
-        self._budgets = _budgets(options.budgets, self._facts.counts.macs, smallest_macs(network, sites))
+        self._budgets = budgets_in_macs(options.budgets, self._facts.counts.macs, smallest_macs(network, sites))
+        self._batches = self._make_batches("search", options.recipe.batch)
+        self._seconds = 0.0
+        self._begin(rate_factor=1.0)
+
+    def _begin(self, *, rate_factor: float) -> None:
+        """Stand at the teacher, before the first step."""
+        recipe = self._recipe.slowed(rate_factor)
         self._stepper = SearchStepper(
-            teacher.module.to(runtime.device),
-            network,
-            sites,
-            options.recipe,
+            self._teacher.module.to(self._runtime.device),
+            self._facts.network,
+            self._facts.sites,
+            recipe,
             budget_macs=self._budgets[-1],
-            runtime=runtime,
+            runtime=self._runtime,
         )
         self._watch = StallWatch(
             StallPlan(
                 pace=self._stepper.pace,
-                rate=options.recipe.gate_rate,
+                rate=recipe.gate_rate,
                 mean_weight=self._stepper.mean_weight,
-                nonnegative=options.recipe.nonnegative,
+                nonnegative=recipe.nonnegative,
             )
         )
-        self._batches = self._make_batches("search", options.recipe.batch)
-        self._seconds = 0.0
+        self._rate_factor, self._step = rate_factor, 0
         self._least_macs = self._facts.counts.macs
         self._found: list[FoundStudent] = []
 
@@ -194,24 +184,26 @@ class _Search:
 
     def run(self, run: RunFolder) -> tuple[FoundStudent, ...]:
         """Search until every budget is met."""
-        first = self._continue(run)
+        self._continue(run)
         if self._is_done:
             if not run.is_complete:
                 run.finish(self._results())
             self._progress.say(f"{run.path}: this search is complete already")
             return tuple(self._found)
         self._announce()
-        self._progress.begin("search", total=self._recipe.steps, first=first)
-        step = run_steps(
-            first=first,
-            last=self._recipe.steps if self._recipe.l2 is not None else math.ceil(self._recipe.steps * _OVERTIME),
-            take_step=lambda number: self._take_step(number, run),
-            save=lambda number: self._save(number, run),
-            how_to_continue=f"the same command with --out {run.path}",
-        )
-        self._progress.end()
+        last = self._recipe.steps if self._recipe.l2 is not None else math.ceil(self._recipe.steps * _OVERTIME)
+        while not self._is_done and self._step < last:  # again where it went back
+            self._progress.begin("search", total=self._recipe.steps, first=self._step)
+            run_steps(
+                first=self._step,
+                last=last,
+                take_step=lambda number: self._take_step(number, run),
+                save=lambda _: self._save(run),
+                how_to_continue=f"the same command with --out {run.path}",
+            )
+            self._progress.end()
         if not self._is_done:
-            raise BudgetNotReachedError(self._why_not(step))
+            raise BudgetNotReachedError(self._why_not(self._step))
         run.finish(self._results())
         return tuple(self._found)
 
@@ -220,14 +212,42 @@ class _Search:
         return len(self._found) == len(self._budgets)
 
     def _take_step(self, step: int, run: RunFolder) -> bool:
+        """One step and its students; True where the search is over or went back to the start."""
+        try:
+            return self._advance(step, run)
+        except (DivergedError, RushError) as error:
+            self._go_back(error, run)
+            return True
+
+    def _go_back(self, error: DivergedError | RushError, run: RunFolder) -> None:
+        """Return to the start, with half the rates of gates and weights; that error where they were halved before."""
+        if not self._stepper.num_steps:
+            raise DivergedError(f"{error}; no step was taken yet, so look at the teacher and --temperature") from error
+        if self._rate_factor < 1:
+            raise type(error)(f"{error}; so it was at the rates given and at half of them; {self._cure}") from error
+        self._begin(rate_factor=0.5)
+        run.cut_metrics(after_step=0)
+        self._progress.say(f"{error}; going back to the start with half the rates of gates and weights")
+
+    @property
+    def _cure(self) -> str:
+        usual, l2 = SearchRecipe(), self._recipe.l2
+        gate_rate = min(usual.gate_rate, self._recipe.gate_rate / 10)
+        weight_rate = min(usual.weight_rate, self._recipe.weight_rate / 10)
+        penalty = "" if l2 is None else f", --l2 {min(_USUAL_L2, l2 / 10):g}"
+        return f"choose --gate-rate {gate_rate:g}, --weight-rate {weight_rate:g}{penalty}, or more --steps"
+
+    def _advance(self, step: int, run: RunFolder) -> bool:
         started = time.perf_counter()
         batch = self._batches.batch(step - 1)
         facts = self._stepper.step(step, batch.inputs, batch.labels)
+        self._step = step
         seconds = time.perf_counter() - started
         self._seconds += seconds
         self._least_macs = min(self._least_macs, facts.macs)
         self._record(step, facts, run, images_per_second=len(batch.labels) / seconds)
         while not self._is_done and facts.macs <= self._budgets[len(self._found)]:
+            self._stepper.require_no_rush(self._budgets[len(self._found)])
             self._found.append(self._snapshot(step, run))
         return self._is_done
 
@@ -266,6 +286,20 @@ class _Search:
         if warning is not None:
             self._progress.say(warning)
 
+    def _require_knowledge(self, label: str, held_out: Evaluation) -> None:
+        """Refuse a student at chance that the search itself ruined; warn of any other."""
+        guessing = chance(self._data.split.held_out.labels)
+        if not guessing.explains(held_out):
+            return
+        reason = f"step {self._step}: {label}: {guessing.words(held_out)}"
+        if self._stepper.standing >= 1 and not guessing.explains(self._judge_held_out(self._teacher.module)):
+            raise DivergedError(f"{reason}, and the search's loss is no better than that of a constant answer")
+        self._progress.say(f"warning: {reason}; distil it from scratch, or search with more --steps")
+
+    def _judge_held_out(self, network: nn.Module) -> Evaluation:
+        images, normalization = self._data.split.held_out, self._data.normalization
+        return judge(network, images, normalization, self._runtime, self._teacher.logits)
+
     def _snapshot(self, step: int, run: RunFolder) -> FoundStudent:
         budget, macs = self._budgets[len(self._found)], self._stepper.macs
         label = budget_label(budget)
@@ -287,8 +321,9 @@ class _Search:
             runtime=self._runtime,
         )
         student = student.to(self._runtime.device).to(memory_format=torch.channels_last)
-        how = self._data.normalization, self._runtime, self._teacher.logits
-        held_out, test = (judge(student, it, *how) for it in (self._data.split.held_out, self._data.dataset.test))
+        held_out = self._judge_held_out(student)
+        self._require_knowledge(label, held_out)
+        test = judge(student, self._data.dataset.test, self._data.normalization, self._runtime, self._teacher.logits)
         self._progress.say(f"{label}: {test.accuracy:.2f} % on the test images before distilling")
         return FoundStudent(
             label=label,
@@ -335,66 +370,29 @@ class _Search:
         return {
             "students": [asdict(student) for student in self._found],
             "teacher": {"macs": counts.macs, "parameters": counts.parameters},
+            **({} if self._rate_factor == 1 else {"roll_back": {"to_step": 0, "rate_factor": self._rate_factor}}),
         }
 
-    def _save(self, step: int, run: RunFolder) -> None:
+    def _save(self, run: RunFolder) -> None:
         found: list[JsonValue] = [asdict(student) for student in self._found]
-        facts: dict[str, JsonValue] = {"seconds": self._seconds, "least_macs": self._least_macs, "found": found}
-        run.save_checkpoint(step, self._stepper.state_dict(), facts)
+        facts: dict[str, JsonValue] = {
+            "seconds": self._seconds,
+            "least_macs": self._least_macs,
+            "found": found,
+            "rate_factor": self._rate_factor,
+        }
+        run.save_checkpoint(self._step, self._stepper.state_dict(), facts)
 
-    def _continue(self, run: RunFolder) -> int:
+    def _continue(self, run: RunFolder) -> None:
         checkpoint = run.load_checkpoint()
         if checkpoint is None:
-            return 0
+            return
+        self._begin(rate_factor=number_in(checkpoint.facts["rate_factor"]))
         self._stepper.load_state_dict(checkpoint.tensors)
         found = checkpoint.facts["found"]
         assert isinstance(found, list)
-        self._found = [_found_student(item) for item in found]
-        self._seconds = _number(checkpoint.facts["seconds"])
-        self._least_macs = int(_number(checkpoint.facts["least_macs"]))
+        self._found = [found_student(item) for item in found]
+        self._seconds = number_in(checkpoint.facts["seconds"])
+        self._least_macs = int(number_in(checkpoint.facts["least_macs"]))
         run.cut_metrics(after_step=checkpoint.step)
-        return checkpoint.step
-
-
-def _budgets(words: tuple[str, ...], full: int, smallest: int) -> tuple[int, ...]:
-    """The budgets in multiply-accumulates, the largest first."""
-    if not words:
-        raise UsageError("no budget given; say what is kept, such as --flops 90M or --flops 30%")
-    budgets = sorted({parse_budget(text, full_macs=full) for text in words}, reverse=True)
-    if budgets[-1] < smallest:
-        raise UsageError(
-            f"a budget of {budgets[-1]:,} multiply-accumulates is below {smallest:,}, the least through which the "
-            "image still reaches the output; give a larger one"
-        )
-    return tuple(budgets)
-
-
-def _origin(teacher: OpenedModel, data: OpenedData) -> Origin:
-    return Origin(
-        teacher=teacher.name,
-        teacher_sha256=teacher.sha256,
-        data=data.dataset.name,
-        data_sha256=data.dataset.fingerprint,
-        classes=data.dataset.classes,
-        mean=data.normalization.mean,
-        std=data.normalization.std,
-    )
-
-
-def _number(value: JsonValue) -> float:
-    assert isinstance(value, (int, float)), value
-    return float(value)
-
-
-def _found_student(value: JsonValue) -> FoundStudent:
-    assert isinstance(value, Mapping)
-    return FoundStudent(
-        label=str(value["label"]),
-        folder=str(value["folder"]),
-        budget_macs=int(_number(value["budget_macs"])),
-        macs=int(_number(value["macs"])),
-        step=int(_number(value["step"])),
-        seconds=_number(value["seconds"]),
-        accuracy_held_out=_number(value["accuracy_held_out"]),
-        accuracy_test=_number(value["accuracy_test"]),
-    )
+        self._step = checkpoint.step

@@ -18,6 +18,7 @@ from studentsearch.graph.liveness import liveness
 from studentsearch.graph.macs import count_macs
 from studentsearch.graph.network import Network
 from studentsearch.graph.trace import trace
+from studentsearch.jobs.opening import OpenedData, OpenedModel
 from studentsearch.student.blocks import kept_by_block
 from studentsearch.student.build import build_with_weights
 from studentsearch.student.check import check_cut
@@ -44,6 +45,19 @@ class TeacherFacts:
     state: dict[str, Tensor]
     counts: Counts
     origin: Origin
+
+
+def search_origin(teacher: OpenedModel, data: OpenedData) -> Origin:
+    """Where the students of a teacher come from."""
+    return Origin(
+        teacher=teacher.name,
+        teacher_sha256=teacher.sha256,
+        data=data.dataset.name,
+        data_sha256=data.dataset.fingerprint,
+        classes=data.dataset.classes,
+        mean=data.normalization.mean,
+        std=data.normalization.std,
+    )
 
 
 def write_snapshot(

@@ -20,7 +20,7 @@ from studentsearch.engine.runtime import Runtime
 from studentsearch.engine.schedule import Schedule
 from studentsearch.errors import DivergedError, UsageError
 from studentsearch.finite import largest_magnitude, moving_tensors
-from studentsearch.jobs.answers import answers_alike
+from studentsearch.jobs.answers import ask
 from studentsearch.jobs.chance import LossCourse, chance
 from studentsearch.jobs.opening import OpenedData, judge
 from studentsearch.jobs.outcome import Judged, RollBack, Trained
@@ -278,7 +278,7 @@ class Training:
         if evaluation is None or not self._chance.explains(evaluation):
             return None
         reason = f"step {self._step}: {self._chance.words(evaluation)}"
-        if self._course.has_risen or answers_alike(self._module, self._data, self._runtime):
+        if self._course.has_risen or ask(self._module, self._data, self._runtime).are_alike:
             return reason
         if self._total >= _ENOUGH_STEPS:
             raise DivergedError(

@@ -1,5 +1,6 @@
 """The search's data term: how far the gated copy is from the teacher, or from the labels."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,13 +44,13 @@ class Objective:
         """
         if self.kind not in {"kd", "np"}:
             raise UsageError(f"found objective {self.kind!r}; expected kd or np; choose one")
-        if not self.temperature > 0:
+        if not 0 < self.temperature < math.inf:
             raise UsageError(f"found temperature {self.temperature}; expected a number above 0; 4 is usual")
         if self.kl_target is None:
             return
         if self.kind == "np":
             raise UsageError("found a KL target with objective np, which has no KL term; leave it out or choose kd")
-        if not self.kl_target >= 0:
+        if not 0 <= self.kl_target < math.inf:
             raise UsageError(f"found KL target {self.kl_target}; expected 0 or more; a divergence is never negative")
 
 

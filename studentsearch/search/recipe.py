@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field, replace
 
+from studentsearch.errors import UsageError
 from studentsearch.runs.files import JsonValue
 from studentsearch.search.objective import Objective
 
@@ -46,6 +48,50 @@ class SearchRecipe:
     final_weight_rate: float = 0.03
     weight_decay: float = 1e-4
     batches_for_statistics: int = 32
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot mean anything.
+
+        Raises:
+            UsageError: Steps, images or batches below 1, or a rate, penalty, pace, momentum or decay out of its range.
+        """
+        numbers = {
+            "steps": self.steps,
+            "batch": self.batch,
+            "horizon": self.horizon,
+            "batches_for_statistics": self.batches_for_statistics,
+        }
+        for name, number in numbers.items():
+            if number < 1:
+                raise UsageError(f"found {name} = {number}; expected at least 1")
+        for name, rate, usual in (("gate_rate", self.gate_rate, 0.2), ("pace", self.pace, 0.5)):
+            if not 0 < rate < math.inf:
+                raise UsageError(f"found {name} = {rate}; expected a finite number above 0; {usual} is usual")
+        amounts = (
+            ("l2", self.l2 or 0.0, 1e-3),
+            ("weight_rate", self.weight_rate, 0.2),
+            ("final_weight_rate", self.final_weight_rate, 0.03),
+            ("weight_decay", self.weight_decay, 1e-4),
+        )
+        for name, amount, usual in amounts:
+            if not 0 <= amount < math.inf:
+                raise UsageError(f"found {name} = {amount}; expected a finite number of 0 or more; {usual:g} is usual")
+
+    def slowed(self, factor: float) -> SearchRecipe:
+        """The recipe with the rates of gates and weights multiplied.
+
+        Args:
+            factor: Above 0; 1 leaves the recipe as it is.
+
+        Returns:
+            The recipe.
+        """
+        return replace(
+            self,
+            gate_rate=self.gate_rate * factor,
+            weight_rate=self.weight_rate * factor,
+            final_weight_rate=self.final_weight_rate * factor,
+        )
 
     def as_json(self) -> dict[str, JsonValue]:
         """The knobs as JSON values."""
