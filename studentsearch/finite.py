@@ -62,4 +62,5 @@ def names_not_finite(tensors: Mapping[str, Tensor]) -> list[str]:
 def _is_mask(tensor: Tensor) -> bool:
     """Whether a tensor is what attention adds to hide positions: -inf at some of them, 0 elsewhere."""
     is_hidden = tensor == -torch.inf
-    return bool(is_hidden.any() and (is_hidden | (tensor == 0)).all())
+    # a bias starts at 0, too, but has one axis
+    return tensor.dim() >= 2 and bool(is_hidden.any() and (is_hidden | (tensor == 0)).all())

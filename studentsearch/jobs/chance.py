@@ -47,6 +47,10 @@ class Chance:
         is_better = evaluation.accuracy > self.largest_accuracy or evaluation.loss < _NO_GAIN * self.loss
         return self.loss > 0 and not is_better
 
+    def is_far_from(self, loss: float) -> bool:
+        """Whether a loss is far worse than that of guessing: the network was ruined rather than not taught yet."""
+        return not loss <= _RISEN * self.loss
+
     def words(self, evaluation: Evaluation) -> str:
         """The figures of a network at chance beside those of guessing."""
         return (

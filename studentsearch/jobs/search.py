@@ -231,11 +231,16 @@ class _Search:
 
     @property
     def _cure(self) -> str:
-        usual, l2 = SearchRecipe(), self._recipe.l2
-        gate_rate = min(usual.gate_rate, self._recipe.gate_rate / 10)
-        weight_rate = min(usual.weight_rate, self._recipe.weight_rate / 10)
-        penalty = "" if l2 is None else f", --l2 {min(_USUAL_L2, l2 / 10):g}"
-        return f"choose --gate-rate {gate_rate:g}, --weight-rate {weight_rate:g}{penalty}, or more --steps"
+        """What is above its usual value is lowered to that; where nothing is, the rates to a tenth."""
+        usual, given = SearchRecipe(), self._recipe
+        chosen = {
+            "--l2": (given.l2 or 0.0, _USUAL_L2),
+            "--gate-rate": (given.gate_rate, usual.gate_rate),
+            "--weight-rate": (given.weight_rate, usual.weight_rate),
+        }
+        lower = {name: usually for name, (value, usually) in chosen.items() if value > usually}
+        lower = lower or {"--gate-rate": given.gate_rate / 10, "--weight-rate": given.weight_rate / 10}
+        return f"lower {' and '.join(f'{name} to {value:g}' for name, value in lower.items())}, or give more --steps"
 
     def _advance(self, step: int, run: RunFolder) -> bool:
         started = time.perf_counter()
@@ -247,7 +252,9 @@ class _Search:
         self._least_macs = min(self._least_macs, facts.macs)
         self._record(step, facts, run, images_per_second=len(batch.labels) / seconds)
         while not self._is_done and facts.macs <= self._budgets[len(self._found)]:
-            self._stepper.require_no_rush(self._budgets[len(self._found)])
+            rush = self._stepper.rush_words(self._budgets[len(self._found)])
+            if rush is not None:
+                self._progress.say(f"warning: {rush}; a lower --gate-rate or more --steps land nearer")
             self._found.append(self._snapshot(step, run))
         return self._is_done
 
@@ -292,8 +299,9 @@ class _Search:
         if not guessing.explains(held_out):
             return
         reason = f"step {self._step}: {label}: {guessing.words(held_out)}"
-        if self._stepper.standing >= 1 and not guessing.explains(self._judge_held_out(self._teacher.module)):
-            raise DivergedError(f"{reason}, and the search's loss is no better than that of a constant answer")
+        is_ruined = self._stepper.standing >= 1 or guessing.is_far_from(held_out.loss)
+        if is_ruined and not guessing.explains(self._judge_held_out(self._teacher.module)):
+            raise DivergedError(f"{reason}, while its teacher is not")
         self._progress.say(f"warning: {reason}; distil it from scratch, or search with more --steps")
 
     def _judge_held_out(self, network: nn.Module) -> Evaluation:

@@ -22,6 +22,9 @@ from studentsearch.runs.manifest import MANIFEST_NAME, Manifest
 from studentsearch.student.folder import Origin
 
 _CHANCE_FACTOR = 2.0
+# The KL's gradient is about temperature (or 1 / temperature without its square) times that of a cross entropy, and
+# float32 tells no more than 1e-7 of a sum.
+_SMALLEST_TEMPERATURE = 1e-6
 
 
 def teacher_choices(names: Sequence[str], weights: Sequence[Path]) -> list[tuple[str, Path | None]]:
@@ -194,8 +197,8 @@ def check_teachers(
         temperature: Of the softened answers that are compared; None where answers are not compared.
 
     Raises:
-        DivergedError: Weights or answers are not finite, or all images have the same answer, as a teacher gives it or
-            at this temperature; give other weights, another normalization or a temperature near 4.
+        DivergedError: Weights or answers are not finite, all images have the same answer, as a teacher gives it or at
+            this temperature, or that is too small; give other weights, another normalization, a temperature near 4.
     """
     chance = 100 / data.dataset.num_classes
     for number, teacher in enumerate(teachers, start=1):
@@ -203,7 +206,7 @@ def check_teachers(
         answers = ask(teacher.module, data, runtime, temperature or 1.0, teacher.logits)
         _refuse_infinite(name, teacher, answers)
         if temperature is not None:
-            _refuse_alike(name, answers, temperature)
+            _refuse_uninformative(name, answers, temperature)
         if answers.accuracy < _CHANCE_FACTOR * chance:
             progress.say(
                 f"warning: {name} has {answers.accuracy:.1f} % of {answers.num_images:,} held-out images, "
@@ -222,10 +225,15 @@ def _refuse_infinite(name: str, teacher: OpenedModel, answers: Answers) -> None:
         )
 
 
-def _refuse_alike(name: str, answers: Answers, temperature: float) -> None:
+def _refuse_uninformative(name: str, answers: Answers, temperature: float) -> None:
     same = f"{name} gives all {answers.num_images:,} held-out images the same answer"
     if answers.are_alike:
         raise DivergedError(f"{same}, so that nothing can be learnt from it; look at its weights, --mean and --std")
+    if temperature < _SMALLEST_TEMPERATURE:
+        raise DivergedError(
+            f"at temperature {temperature:g} the gradient of the KL vanishes, or overflows without the factor "
+            "temperature^2; take a --temperature near 4"
+        )
     if answers.are_alike_softened:
         raise DivergedError(
             f"at temperature {temperature:g} {same}, so that nothing can be learnt from it; take a --temperature near 4"

@@ -9,7 +9,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from studentsearch.errors import InputFileError
+from studentsearch.errors import DivergedError, InputFileError
+from studentsearch.finite import names_not_finite
 from studentsearch.runs.files import write_bytes
 
 _NO_METADATA: Mapping[str, str] = MappingProxyType({})
@@ -25,7 +26,17 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
 
     Returns:
         SHA-256 of the written file, 64 hexadecimal digits.
+
+    Raises:
+        DivergedError: A tensor is not finite; nothing is written then. Lower the learning rate.
     """
+    broken = names_not_finite(tensors)
+    if broken:
+        more = f" and {len(broken) - 1} more" if broken[1:] else ""
+        raise DivergedError(
+            f"{path} is not written: {broken[0]}{more} would not be finite; lower the learning rate, or give other "
+            "weights"
+        )
     # copied: safetensors refuses tensors that share memory or are strided
     on_host = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
     content = save(on_host, dict(metadata) or None)

@@ -182,25 +182,32 @@ class SearchStepper:
             negative_share=(self.gates < 0).float().mean().item(),
         )
 
-    def require_no_rush(self, budget_macs: int) -> None:
-        """Refuse a last step that closed gates far beyond a budget.
+    def rush_words(self, budget_macs: int) -> str | None:
+        """Tell of a last step that closed gates beyond a budget.
 
         Args:
             budget_macs: A budget that the count is within.
 
+        Returns:
+            One line where the count is under half of the budget, though with some of the gates that closed in the last
+            step left open it would be half at least; else None.
+
         Raises:
-            RushError: The count is under half of it, though with some of the gates that closed in the last step left
-                open it would be half at least; lower the rate of the gates.
+            RushError: It is even under a quarter; lower the rate of the gates.
         """
         if self.macs >= budget_macs / 2:
-            return
+            return None
         before, after = (gates.cpu().numpy() for gates in (self._before, self.gates))
         possible = largest_within(self._network, self._sites, before, after, budget_macs)
-        if possible >= budget_macs / 2:
-            raise RushError(
-                f"step {self.num_steps}: gates closed in a rush: the count fell to {self.macs:,} multiply-accumulates, "
-                f"far under the budget of {budget_macs:,}, where {possible:,} were possible"
-            )
+        if possible < budget_macs / 2:
+            return None
+        words = (
+            f"step {self.num_steps}: gates closed in a rush: the count fell to {self.macs:,} multiply-accumulates, "
+            f"far under the budget of {budget_macs:,}, where {possible:,} were possible"
+        )
+        if self.macs < budget_macs / 4:
+            raise RushError(words)
+        return words
 
     def image_reaches_output(self) -> bool:
         """Whether the open gates leave a path from the image to the logits."""
