@@ -12,6 +12,7 @@ from studentsearch.data.batches import in_order
 from studentsearch.engine.evaluate import LabelledBatch
 from studentsearch.engine.runtime import Runtime
 from studentsearch.jobs.opening import EVALUATION_BATCH, OpenedData
+from studentsearch.outputs import ALONE, OutputPlace
 
 _NUM_IMAGES = 1000
 # Probabilities are rounded to about 1e-7, and in another place of a batch to a neighbour of that.
@@ -48,7 +49,9 @@ class Answers:
         return self.softened_spread < _SMALLEST_SPREAD
 
 
-def ask(module: nn.Module, data: OpenedData, runtime: Runtime, temperature: float = 1.0) -> Answers:
+def ask(
+    module: nn.Module, data: OpenedData, runtime: Runtime, temperature: float = 1.0, logits: OutputPlace = ALONE
+) -> Answers:
     """Ask a network for the classes of the first 1,000 held-out images.
 
     Args:
@@ -56,19 +59,21 @@ def ask(module: nn.Module, data: OpenedData, runtime: Runtime, temperature: floa
         data: The images.
         runtime: Where and how precisely to compute.
         temperature: What logits are divided by for the softened answers, > 0.
+        logits: Where they stand in what the network returns.
 
     Returns:
         The answers.
     """
     held_out = data.split.held_out
     images = held_out.select(torch.arange(min(_NUM_IMAGES, len(held_out))))
-    logits = _logits(module, in_order(images, data.normalization, EVALUATION_BATCH, runtime.device), runtime)
+    batches = in_order(images, data.normalization, EVALUATION_BATCH, runtime.device)
+    answers = _logits(module, batches, runtime, logits)
     return Answers(
         num_images=len(images),
-        accuracy=100 * float((logits.argmax(dim=1) == images.labels.cpu()).double().mean()),
-        is_finite=bool(logits.isfinite().all()),
-        spread=_spread(logits),
-        softened_spread=_spread(logits / temperature),
+        accuracy=100 * float((answers.argmax(dim=1) == images.labels.cpu()).double().mean()),
+        is_finite=bool(answers.isfinite().all()),
+        spread=_spread(answers),
+        softened_spread=_spread(answers / temperature),
     )
 
 
@@ -77,7 +82,7 @@ def _spread(logits: Tensor) -> float:
     return float((answers.amax(dim=0) - answers.amin(dim=0)).max())
 
 
-def _logits(module: nn.Module, batches: Iterable[LabelledBatch], runtime: Runtime) -> Tensor:
+def _logits(module: nn.Module, batches: Iterable[LabelledBatch], runtime: Runtime, place: OutputPlace) -> Tensor:
     """`[N, classes]`, float64, on the CPU."""
     was_training = module.training
     module.eval()
@@ -85,6 +90,6 @@ def _logits(module: nn.Module, batches: Iterable[LabelledBatch], runtime: Runtim
     with torch.no_grad():
         for batch in batches:
             with runtime.autocast():
-                found.append(module(batch.inputs).double().cpu())
+                found.append(place.taken_from(module(batch.inputs)).double().cpu())
     module.train(was_training)
     return torch.cat(found)

@@ -278,7 +278,7 @@ class Training:
         if evaluation is None or not self._chance.explains(evaluation):
             return None
         reason = f"step {self._step}: {self._chance.words(evaluation)}"
-        if self._course.has_risen or ask(self._module, self._data, self._runtime).are_alike:
+        if self._course.has_risen or ask(self._module, self._data, self._runtime, logits=self._logits).are_alike:
             return reason
         if self._total >= _ENOUGH_STEPS:
             raise DivergedError(

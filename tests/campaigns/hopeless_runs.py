@@ -29,7 +29,7 @@ from studentsearch.runs.tensors import load_tensors
 NET, PLAIN, EQUAL = (f"python:campaigns.hopeless_nets:{name}" for name in ("small", "plain", "equal_images"))
 COMPUTE = ("--precision", "float32", "--device", "cpu")
 REFUSED = {
-    2: ("found",),
+    2: ("found", "should be"),
     3: ("lower", "choose", "give"),
     4: ("lower", "look at", "take", "give", "choose"),
     5: ("expected",),
@@ -121,7 +121,7 @@ RUNS: tuple[Hopeless, ...] = (
     *(_search("--gate-rate", rate) for rate in ("1e3", "1e30")),
     *(_search("--weight-rate", rate) for rate in ("100", "1e4", "1e10", "1e30")),
     _search("--weight-rate", "1e30", "--objective", "np"),
-    _search("--gate-rate", "1e6", "--objective", "np"),
+    _search("--gate-rate", "1e30", "--objective", "np"),
     _search("--kl-target", "1e38", "--weight-rate", "1e5"),
     _distill("--kd-weight", "1e38", "--method", "at"),
     _distill("--kd-weight", "1e38", "--method", "dkd"),
@@ -136,14 +136,13 @@ RUNS: tuple[Hopeless, ...] = (
     *(
         _distill("--teacher", NET, *_bad_teacher(kind), *steps)
         for kind, steps in (
-            ("infinite statistics", ()),
             ("huge", ()),
             ("zero", ()),
         )
     ),
     _distill("--teacher", NET, *_bad_teacher("nan"), "--method", "rkd", codes=(5,)),
-    _search(*_bad_teacher("nan"), teacher=NET, codes=(5,)),
-    *(_search(*_bad_teacher(kind), teacher=NET) for kind in ("infinite statistics", "huge", "zero", "one class")),
+    *(_search(*_bad_teacher(kind), teacher=NET, codes=(5,)) for kind in ("nan", "infinite statistics")),
+    *(_search(*_bad_teacher(kind), teacher=NET) for kind in ("huge", "zero", "one class")),
     # images
     _teach("--steps", "200", data="python:campaigns.hopeless_nets:noise_images"),
     # what cannot mean anything
