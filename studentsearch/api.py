@@ -8,12 +8,13 @@ from pathlib import Path
 
 from studentsearch import load
 from studentsearch.jobs.count import count
-from studentsearch.jobs.distill import DistilledStudent, DistillOptions, default_training_recipe, distill
+from studentsearch.jobs.distill import DistillOptions, default_training_recipe, distill
 from studentsearch.jobs.evaluate import EvaluatedModel, EvaluateOptions, evaluate
 from studentsearch.jobs.export import ExportedFile, export
 from studentsearch.jobs.found import FoundStudent
 from studentsearch.jobs.knowledge import MethodOptions
 from studentsearch.jobs.options import ComputeOptions, DataOptions
+from studentsearch.jobs.outcome import DistilledStudent
 from studentsearch.jobs.search import SearchOptions, search
 from studentsearch.jobs.study import StudyOptions, study
 from studentsearch.jobs.teach import TeachOptions, TrainedNetwork, teach

@@ -15,6 +15,7 @@ from studentsearch.engine.runtime import Runtime, open_runtime
 from studentsearch.errors import UsageError
 from studentsearch.jobs.knowledge import (
     MethodOptions,
+    advice,
     compared_temperature,
     distillation_terms,
     make_objective,
@@ -31,7 +32,7 @@ from studentsearch.jobs.opening import (
     open_model,
 )
 from studentsearch.jobs.options import ComputeOptions, DataOptions
-from studentsearch.jobs.outcome import Judged, Trained
+from studentsearch.jobs.outcome import DistilledStudent, Trained
 from studentsearch.jobs.outputs import logits_configuration
 from studentsearch.jobs.students import (
     Init,
@@ -103,25 +104,6 @@ class DistillOptions:
     row: str = ""
     logits: str | None = None
     teacher_logits: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DistilledStudent:
-    """What a distillation left, accuracies in percent.
-
-    Attributes:
-        folder: The student folder with the last weights.
-        before: Test accuracy of the student as it was cut; None for a network by name.
-        teachers: Test accuracy of each teacher.
-        last: Where training ended.
-        best: Where it was best on the held-out images.
-    """
-
-    folder: Path
-    before: float | None
-    teachers: tuple[float, ...]
-    last: Judged
-    best: Judged
 
 
 def distill(options: DistillOptions, progress: Progress | None = None) -> DistilledStudent:
@@ -292,16 +274,9 @@ def _train(options: DistillOptions, parts: _Parts, runtime: Runtime, progress: P
         runtime=runtime,
         progress=progress,
         logits=parts.student.logits,
-        advice=_advice(options.method),
+        advice=advice(options.method),
     )
     return training.run(run)
-
-
-def _advice(method: MethodOptions) -> str:
-    """What else to look at where the training diverges."""
-    is_odd = compared_temperature(method) is not None and not 0.5 <= method.temperature <= 100
-    odd = f", and --temperature, which is {method.temperature:g} where 4 is usual" if is_odd else ""
-    return odd + ("" if method.knowledge is None else f", and --kd-weight, which is {method.knowledge:g}")
 
 
 def _finish(

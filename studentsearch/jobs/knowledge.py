@@ -140,6 +140,13 @@ def compared_temperature(options: MethodOptions) -> float | None:
     return options.temperature if is_compared else None
 
 
+def advice(method: MethodOptions) -> str:
+    """What else to look at where the training diverges."""
+    is_odd = compared_temperature(method) is not None and not 0.5 <= method.temperature <= 100
+    odd = f", and --temperature, which is {method.temperature:g} where 4 is usual" if is_odd else ""
+    return odd + ("" if method.knowledge is None else f", and --kd-weight, which is {method.knowledge:g}")
+
+
 def terms_as_json(options: MethodOptions) -> dict[str, JsonValue]:
     """Everything of the loss that decides a run's outcome, defaults filled in."""
     terms = distillation_terms(options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from torch import Tensor
 
@@ -53,3 +54,22 @@ class Trained:
         """Figures for a run's results."""
         figures: dict[str, JsonValue] = {"last": asdict(self.last), "best": asdict(self.best)}
         return figures if self.roll_back is None else figures | {"roll_back": asdict(self.roll_back)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DistilledStudent:
+    """What a distillation left, accuracies in percent.
+
+    Attributes:
+        folder: The student folder with the last weights.
+        before: Test accuracy of the student as it was cut; None for a network by name.
+        teachers: Test accuracy of each teacher.
+        last: Where training ended.
+        best: Where it was best on the held-out images.
+    """
+
+    folder: Path
+    before: float | None
+    teachers: tuple[float, ...]
+    last: Judged
+    best: Judged

@@ -45,7 +45,6 @@ from studentsearch.units import budget_label, format_count
 
 _OVERTIME = 2
 _STATISTICS_BATCH = 128
-_USUAL_L2 = 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,23 +223,12 @@ class _Search:
         if not self._stepper.num_steps:
             raise DivergedError(f"{error}; no step was taken yet, so look at the teacher and --temperature") from error
         if self._rate_factor < 1:
-            raise type(error)(f"{error}; so it was at the rates given and at half of them; {self._cure}") from error
+            raise type(error)(
+                f"{error}; so it was at the rates given and at half of them; {self._recipe.cure}"
+            ) from error
         self._begin(rate_factor=0.5)
         run.cut_metrics(after_step=0)
         self._progress.say(f"{error}; going back to the start with half the rates of gates and weights")
-
-    @property
-    def _cure(self) -> str:
-        """What is above its usual value is lowered to that; where nothing is, the rates to a tenth."""
-        usual, given = SearchRecipe(), self._recipe
-        chosen = {
-            "--l2": (given.l2 or 0.0, _USUAL_L2),
-            "--gate-rate": (given.gate_rate, usual.gate_rate),
-            "--weight-rate": (given.weight_rate, usual.weight_rate),
-        }
-        lower = {name: usually for name, (value, usually) in chosen.items() if value > usually}
-        lower = lower or {"--gate-rate": given.gate_rate / 10, "--weight-rate": given.weight_rate / 10}
-        return f"lower {' and '.join(f'{name} to {value:g}' for name, value in lower.items())}, or give more --steps"
 
     def _advance(self, step: int, run: RunFolder) -> bool:
         started = time.perf_counter()

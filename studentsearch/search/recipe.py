@@ -9,6 +9,8 @@ from studentsearch.errors import UsageError
 from studentsearch.runs.files import JsonValue
 from studentsearch.search.objective import Objective
 
+_USUAL_L2 = 1e-3  # published
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchRecipe:
@@ -68,7 +70,7 @@ class SearchRecipe:
             if not 0 < rate < math.inf:
                 raise UsageError(f"found {name} = {rate}; expected a finite number above 0; {usual} is usual")
         amounts = (
-            ("l2", self.l2 or 0.0, 1e-3),
+            ("l2", self.l2 or 0.0, _USUAL_L2),
             ("weight_rate", self.weight_rate, 0.2),
             ("final_weight_rate", self.final_weight_rate, 0.03),
             ("weight_decay", self.weight_decay, 1e-4),
@@ -76,6 +78,19 @@ class SearchRecipe:
         for name, amount, usual in amounts:
             if not 0 <= amount < math.inf:
                 raise UsageError(f"found {name} = {amount}; expected a finite number of 0 or more; {usual:g} is usual")
+
+    @property
+    def cure(self) -> str:
+        """What to lower where a search diverges: what is above its usual value, else the rates to a tenth."""
+        usual = SearchRecipe()
+        given = {
+            "--l2": (self.l2 or 0.0, _USUAL_L2),
+            "--gate-rate": (self.gate_rate, usual.gate_rate),
+            "--weight-rate": (self.weight_rate, usual.weight_rate),
+        }
+        lower = {name: usually for name, (value, usually) in given.items() if value > usually}
+        lower = lower or {"--gate-rate": self.gate_rate / 10, "--weight-rate": self.weight_rate / 10}
+        return f"lower {' and '.join(f'{name} to {value:g}' for name, value in lower.items())}, or give more --steps"
 
     def slowed(self, factor: float) -> SearchRecipe:
         """The recipe with the rates of gates and weights multiplied.
@@ -110,7 +125,7 @@ def as_printed(recipe: SearchRecipe) -> SearchRecipe:
     """
     return replace(
         recipe,
-        l2=1e-3 if recipe.l2 is None else recipe.l2,
+        l2=_USUAL_L2 if recipe.l2 is None else recipe.l2,
         gate_rate=0.1,
         momentum_cap=None,
         nonnegative=False,

@@ -11,9 +11,10 @@ from stopping import Stop
 
 import studentsearch
 from studentsearch.errors import InterruptedRunError, UsageError
-from studentsearch.jobs.distill import DistilledStudent, DistillOptions, distill
+from studentsearch.jobs.distill import DistillOptions, distill
 from studentsearch.jobs.knowledge import MethodOptions
 from studentsearch.jobs.options import ComputeOptions, DataOptions
+from studentsearch.jobs.outcome import DistilledStudent
 from studentsearch.jobs.search import SearchOptions, search
 from studentsearch.jobs.teach import WEIGHTS_NAME, TeachOptions, teach
 from studentsearch.jobs.training import TrainingRecipe

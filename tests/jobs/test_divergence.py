@@ -50,8 +50,8 @@ class Breaking(CrossEntropy):
 
     attempts = 0
 
-    def __init__(self, module: nn.Module, autocast: object) -> None:
-        super().__init__(module, autocast)  # type: ignore[arg-type]
+    def __init__(self, module: nn.Module, *others: object) -> None:
+        super().__init__(module, *others)  # type: ignore[arg-type]
         self._breaks = Breaking.attempts == 0
         self._broken = module
 
