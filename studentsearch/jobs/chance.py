@@ -19,6 +19,8 @@ _NO_GAIN = 0.99
 _RUNAWAY = 1e6
 # Far over the rise that a large rate causes in the first steps of a training which then works.
 _RISEN = 5.0
+# At the end of a training it is none that the first steps cause.
+_RISEN_AT_LAST = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,12 +86,14 @@ class LossCourse:
         first_loss: What was minimised at the first step; None before it.
         first_entropy: Cross entropy at the first step.
         largest_entropy: The largest cross entropy of all steps.
+        last_entropy: That of the last one.
     """
 
     chance_loss: float
     first_loss: float | None = None
     first_entropy: float = 0.0
     largest_entropy: float = 0.0
+    last_entropy: float = 0.0
 
     def observe(self, values: Mapping[str, float]) -> str | None:
         """Take in a step.
@@ -107,13 +111,15 @@ class LossCourse:
             self.first_loss, self.first_entropy = loss, values.get("cross_entropy", loss)
         if loss > _RUNAWAY * max(self.first_loss, self.chance_loss):
             return f"the loss is {loss:.2g}, at the first step it was {self.first_loss:.2g}"
-        self.largest_entropy = max(self.largest_entropy, values.get("cross_entropy", loss))
+        self.last_entropy = values.get("cross_entropy", loss)
+        self.largest_entropy = max(self.largest_entropy, self.last_entropy)
         return None
 
     @property
     def has_risen(self) -> bool:
-        """Whether the cross entropy was far above its start, or started from a network that knew something."""
-        is_high = self.largest_entropy > _RISEN * max(self.first_entropy, self.chance_loss)
+        """Whether the cross entropy was or is far above its start, or started from a network that knew something."""
+        start = max(self.first_entropy, self.chance_loss)
+        is_high = self.largest_entropy > _RISEN * start or self.last_entropy > _RISEN_AT_LAST * start
         return is_high or (self.first_loss is not None and self.first_entropy < self.chance_loss / 2)
 
     def as_json(self) -> dict[str, JsonValue]:
@@ -122,6 +128,7 @@ class LossCourse:
             "first_loss": self.first_loss,
             "first_entropy": self.first_entropy,
             "largest_entropy": self.largest_entropy,
+            "last_entropy": self.last_entropy,
         }
 
     @classmethod
@@ -141,4 +148,5 @@ class LossCourse:
             first_loss=None if first is None else float(str(first)),
             first_entropy=float(str(facts["first_entropy"])),
             largest_entropy=float(str(facts["largest_entropy"])),
+            last_entropy=float(str(facts["last_entropy"])),
         )

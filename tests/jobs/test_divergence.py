@@ -128,6 +128,8 @@ def test_the_course_of_a_loss():
     course = LossCourse(chance_loss=2.3)
     assert course.observe({"loss": 15.0, "cross_entropy": 2.5}) is None
     assert course.observe({"loss": 90.0, "cross_entropy": 9.0}) is None
+    assert course.has_risen  # at the last step
+    assert course.observe({"loss": 90.0, "cross_entropy": 4.0}) is None
     assert not course.has_risen
     assert course.observe({"loss": 90.0, "cross_entropy": 13.0}) is None
     assert course.has_risen
