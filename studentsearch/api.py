@@ -9,13 +9,14 @@ from pathlib import Path
 from studentsearch import load
 from studentsearch.jobs.count import count
 from studentsearch.jobs.distill import DistillOptions, distill
-from studentsearch.jobs.distilled import DistilledStudent
 from studentsearch.jobs.evaluate import EvaluatedModel, EvaluateOptions, evaluate
 from studentsearch.jobs.export import ExportedFile, export
 from studentsearch.jobs.method_options import MethodOptions
 from studentsearch.jobs.options import ComputeOptions, DataOptions
+from studentsearch.jobs.outcome import DistilledStudent
 from studentsearch.jobs.recipe import TrainingRecipe, default_training_recipe
-from studentsearch.jobs.search import SearchOptions, search
+from studentsearch.jobs.search import search
+from studentsearch.jobs.search_options import SearchOptions
 from studentsearch.jobs.search_state import FoundStudent
 from studentsearch.jobs.study import study
 from studentsearch.jobs.study_options import StudyOptions

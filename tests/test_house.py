@@ -29,6 +29,7 @@ FLOORS = {
     "progress": 0,
     "own_function": 0,
     "divergence": 0,
+    "finite": 0,
     "decoding": 0,
     "printable": 0,
     "outputs": 0,

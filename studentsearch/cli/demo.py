@@ -42,7 +42,8 @@ def demo(out: Out = Path("runs/demo")) -> None:
 
 
 def _search(out: Path, progress: "Progress") -> None:
-    from studentsearch.jobs.search import SearchOptions, search
+    from studentsearch.jobs.search import search
+    from studentsearch.jobs.search_options import SearchOptions
     from studentsearch.search.recipe import SearchRecipe
 
     recipe = SearchRecipe(steps=_SEARCH_STEPS, gate_rate=_GATE_RATE)

@@ -58,6 +58,17 @@ KlWeight = Annotated[float | None, typer.Option("--kl-weight", min=0, help="Of t
 KnowledgeWeight = Annotated[
     float | None, typer.Option("--kd-weight", min=0, help="Of the method's own term.", rich_help_panel=_TERMS)
 ]
+KnowledgeWarmUp = Annotated[
+    int | None,
+    typer.Option(
+        "--kd-warmup",
+        min=0,
+        metavar="EPOCHS",
+        help="Over which the weight of the method's own term grows; dkd takes 20 (half of the training at most), the "
+        "others none.",
+        rich_help_panel=_TERMS,
+    ),
+]
 ClippingName = Annotated[
     Literal["printed", "reversed", "off"] | None,
     typer.Option(
@@ -101,6 +112,7 @@ class LossGroup:
     ce_weight: CrossEntropyWeight = None
     kl_weight: KlWeight = None
     kd_weight: KnowledgeWeight = None
+    kd_warmup: KnowledgeWarmUp = None
     clip: ClippingName = None
     points: Points = None
     teacher_points: TeacherPoints = None
@@ -141,6 +153,7 @@ class LossGroup:
             max_distance=3 if self.cross is None else self.cross,
             reduction="sum" if self.gram_sum else "mean",
             clipping=self.clip or ("printed" if is_published and name == _CROSS_LAYER else "off"),
+            warm_up_epochs=self.kd_warmup,
             teacher_points=_names(self.teacher_points or self.points),
             student_points=_names(self.points),
         )

@@ -13,7 +13,7 @@ from studentsearch.cli.show import show_run
 
 if TYPE_CHECKING:
     from studentsearch.jobs.options import DataOptions
-    from studentsearch.jobs.search import SearchOptions
+    from studentsearch.jobs.search_options import SearchOptions
     from studentsearch.search.recipe import Objective, SearchRecipe
 
 _METHOD = "Search"
@@ -125,7 +125,7 @@ def search(
     )
     recipe = _recipe(term, printed, steps=steps, batch=batch, l2=l2, gate_rate=gate_rate, weight_rate=weight_rate)
     require_search(teacher=teacher, weights=weights, budgets=budgets, data=chosen, compute=computing, out=out)
-    from studentsearch.jobs.search import SearchOptions
+    from studentsearch.jobs.search_options import SearchOptions
 
     options = SearchOptions(
         teacher=teacher,

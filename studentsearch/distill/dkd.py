@@ -21,8 +21,8 @@ def dkd_loss(
     """(alpha * TCKD + beta * NCKD) * temperature^2, averaged over the batch, in nats.
 
     TCKD = KL(b_T || b_S) with b = (p_target, 1 - p_target); NCKD = KL(q_T || q_S) with q the softmax over the other
-    classes. KL itself is TCKD + (1 - p_T,target) * NCKD. The authors' code raises the loss over the first 20 epochs;
-    here it is constant.
+    classes. KL itself is TCKD + (1 - p_T,target) * NCKD. The authors' code raises the loss over the first 20 epochs,
+    as `--method dkd` does (`warm_up.py`); this function is the loss itself.
 
     Args:
         student_logits: `[B, C]`, C >= 2.

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from studentsearch.distill.warm_up import WarmUp
 from studentsearch.errors import UsageError
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Method:
         make: From the settings to the knowledge term; None from methods that have none.
         first_stage: Share of the steps, from the first, in which the knowledge term alone is trained, after which the
             task alone is; 0 trains all terms together.
+        warm_up: How the knowledge term's weight grows; None gives it the whole weight from the first step.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Method:
     weights: LossWeights
     make: Callable[[TermSettings], AnyTerm | None]
     first_stage: float = 0.0
+    warm_up: WarmUp | None = None
 
     @property
     def has_term(self) -> bool:
@@ -219,7 +222,7 @@ _METHODS = (
     ),
     Method(
         name="dkd",
-        summary="cross entropy + KL in two parts, the target class (1) and the others (8)",
+        summary="cross entropy + KL in two parts, the target class (1) and the others (8), warmed up",
         source="Zhao, Cui, Song, Qiu and Liang, 2022, CVPR",
         cost=_FORWARD,
         needs=_SAME_CLASSES,
@@ -227,5 +230,6 @@ _METHODS = (
         equal_widths=False,
         weights=LossWeights(knowledge=1.0),  # 1 and 8, inside the term, are published
         make=lambda settings: _terms().dkd_term(settings.temperature, squared_temperature=settings.squared_temperature),
+        warm_up=WarmUp(epochs=20, share=0.5),  # the authors' 20 epochs; they train 240, so half is for short trainings
     ),
 )

@@ -13,6 +13,7 @@ from studentsearch.distill.clipping import ClippingMode, clipping, combined_grad
 from studentsearch.distill.ensemble import ensemble_term
 from studentsearch.distill.knowledge import AnyTerm, Knowledge
 from studentsearch.distill.methods import LossWeights
+from studentsearch.distill.warm_up import WarmUp
 from studentsearch.divergence import distillation_kl
 from studentsearch.engine.objective import Autocast, Moment
 
@@ -34,6 +35,7 @@ class DistillationTerms:
             stage, in which there are no others.
         first_stage: Share of the steps, from the first, in which the knowledge term alone is minimised; after them
             it rests. 0 minimises all terms together throughout.
+        warm_up: How the knowledge term's weight grows; None leaves it whole.
     """
 
     weights: LossWeights
@@ -43,6 +45,7 @@ class DistillationTerms:
     reverse: bool = False
     clipping: ClippingMode = "off"
     first_stage: float = 0.0
+    warm_up: WarmUp | None = None
 
     @property
     def needs_teachers(self) -> bool:
@@ -123,7 +126,8 @@ class Distillation:
             return _Losses(main=main, knowledge=None, shown=shown)
         if is_second:
             return _Losses(main=main, knowledge=None, shown={**shown, "knowledge": torch.full_like(hard, torch.nan)})
-        knowledge = weights.knowledge * ensemble_term(student, teachers, labels, terms.term)
+        warmth = 1.0 if terms.warm_up is None else terms.warm_up.factor(moment)
+        knowledge = weights.knowledge * warmth * ensemble_term(student, teachers, labels, terms.term)
         shown["knowledge"] = knowledge.detach()
         return _Losses(main=torch.zeros_like(main) if is_first else main, knowledge=knowledge, shown=shown)
 

@@ -75,55 +75,51 @@ def relation_difference(
         Scalar, >= 0.
     """
     distances, angles = zip(student, teacher, strict=True)
-    return distance_weight * _distance_difference(*distances) + angle_weight * _angle_difference(*angles)
+    return distance_weight * _mean_huber(*distances) + angle_weight * _mean_huber(*angles)
 
 
 def rkd_distance_loss(student: Tensor, teacher: Tensor) -> Tensor:
-    """Mean over pairs i != j of huber(d_S(i, j) / mu_S, d_T(i, j) / mu_T).
+    """Mean over all B^2 entries (i, j) of huber(d_S(i, j) / mu_S, d_T(i, j) / mu_T).
 
-    d is the Euclidean distance of two embeddings, mu its mean over all pairs of the batch. The source prints the sum
-    over pairs, its authors' code takes the mean, as here.
+    d is the Euclidean distance of two embeddings, mu its mean over the pairs of different images. The source prints a
+    sum over pairs; its authors' code averages over the whole matrix, the B zeros of the diagonal included, as here.
 
     Args:
         student: Embeddings `[B, D_S]`.
         teacher: Embeddings `[B, D_T]`.
 
     Returns:
-        Scalar, >= 0; 0 for a batch of one picture.
+        Scalar, >= 0; 0 for a batch of one image.
+
+    Source:
+        Park, Kim, Lu and Cho, "Relational Knowledge Distillation", CVPR 2019, equations 5 to 8, and its authors' code.
     """
-    return _distance_difference(_relative_distances(student), _relative_distances(teacher))
+    return _mean_huber(_relative_distances(student), _relative_distances(teacher))
 
 
 def rkd_angle_loss(student: Tensor, teacher: Tensor) -> Tensor:
-    """Mean over triples of different i, j, k of huber(cos_S(i, j, k), cos_T(i, j, k)).
+    """Mean over all B^3 entries (i, j, k) of huber(cos_S(i, j, k), cos_T(i, j, k)).
 
-    cos(i, j, k) is the cosine of the angle at j between the directions to i and to k. The source prints the sum over
-    triples, its authors' code a mean, as here.
+    cos(i, j, k) is the cosine of the angle at j between the directions to i and to k. The source prints a sum over
+    triples of different images; its authors' code averages over the whole array, as here. Entries with equal indices
+    add nothing: both cosines are 0 where i or k is j, and 1 where i is k.
 
     Args:
         student: Embeddings `[B, D_S]`.
         teacher: Embeddings `[B, D_T]`.
 
     Returns:
-        Scalar, >= 0; 0 for a batch of two pictures.
+        Scalar, >= 0; 0 for a batch of two images.
+
+    Source:
+        Park, Kim, Lu and Cho, "Relational Knowledge Distillation", CVPR 2019, equations 9 to 11, and its authors' code.
     """
-    return _angle_difference(_cosines(student), _cosines(teacher))
+    return _mean_huber(_cosines(student), _cosines(teacher))
 
 
-def _distance_difference(student: Tensor, teacher: Tensor) -> Tensor:
-    return _huber(student, teacher) / _num_pairs(student)
-
-
-def _angle_difference(student: Tensor, teacher: Tensor) -> Tensor:
-    return _huber(student, teacher) / max(len(student) * (len(student) - 1) * (len(student) - 2), 1)
-
-
-def _num_pairs(of_pictures: Tensor) -> int:
-    return max(len(of_pictures) * (len(of_pictures) - 1), 1)
-
-
-def _huber(student: Tensor, teacher: Tensor) -> Tensor:
-    return F.huber_loss(student, teacher, reduction="sum", delta=1.0)
+def _mean_huber(student: Tensor, teacher: Tensor) -> Tensor:
+    """The authors' smooth L1, averaged over all entries."""
+    return F.huber_loss(student, teacher, delta=1.0)
 
 
 def _relative_distances(embeddings: Tensor) -> Tensor:
@@ -132,7 +128,8 @@ def _relative_distances(embeddings: Tensor) -> Tensor:
     squared = differences.square().sum(dim=2)
     is_apart = squared > _SAME
     distances = torch.where(is_apart, torch.where(is_apart, squared, 1.0).sqrt(), 0.0)
-    return distances / (distances.sum() / _num_pairs(embeddings)).clamp(min=_SAME)
+    num_pairs = max(len(embeddings) * (len(embeddings) - 1), 1)
+    return distances / (distances.sum() / num_pairs).clamp(min=_SAME)
 
 
 def _cosines(embeddings: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Scalars of many steps, read from the device together: a step does not wait for its own figures."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,6 +23,19 @@ class Reading:
     values: Mapping[str, float]
     seconds: float
     images_per_second: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readings:
+    """What the steps since the last reading left.
+
+    Attributes:
+        steps: One reading a step, in order; none where none were kept.
+        beside: The scalar that was read with them; 0 where no step was kept.
+    """
+
+    steps: Sequence[Reading]
+    beside: float
 
 
 class Meter:
@@ -59,23 +72,27 @@ class Meter:
         """Whether figures have waited long enough."""
         return bool(self._kept) and time.perf_counter() - self._started >= self._read_every
 
-    def read(self, *, batch: int) -> list[Reading]:
-        """All kept scalars, in one transfer.
+    def read(self, *, batch: int, beside: Callable[[], Tensor]) -> Readings:
+        """All kept scalars and one more, in one transfer.
 
         Args:
             batch: Images a step.
+            beside: Makes a 0-d tensor on the device of the others, such as the largest weight of now; called only
+                where steps were kept.
 
         Returns:
-            One reading a step, in order; none where none were kept.
+            The readings.
         """
         if not self._kept:
-            return []
-        table = torch.stack([torch.stack([value.float() for value in row.values()]) for _, row in self._kept]).tolist()
+            return Readings(steps=(), beside=0.0)
+        scalars = [value for _, row in self._kept for value in row.values()]
+        figures = torch.stack([scalar.float() for scalar in (*scalars, beside())]).tolist()
         duration = (time.perf_counter() - self._started) / len(self._kept)
-        readings = []
-        for (step, row), figures in zip(self._kept, table, strict=True):
+        readings, position = [], 0
+        for step, row in self._kept:
             self.seconds += duration
-            values = dict(zip(row, figures, strict=True))
+            values = dict(zip(row, figures[position : position + len(row)], strict=True))
             readings.append(Reading(step=step, values=values, seconds=self.seconds, images_per_second=batch / duration))
+            position += len(row)
         self._kept = []
-        return readings
+        return Readings(steps=readings, beside=figures[-1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -14,8 +14,15 @@ from studentsearch.engine.evaluate import TIMED_IMAGES, milliseconds_per_image
 from studentsearch.engine.runtime import Runtime, open_runtime
 from studentsearch.errors import UsageError
 from studentsearch.jobs.checks import is_found_student, require_distill, teacher_choices
-from studentsearch.jobs.distilled import DistilledStudent, read_distilled
-from studentsearch.jobs.knowledge import distillation_terms, make_objective, plan_points, terms_as_json
+from studentsearch.jobs.distilled import read_distilled
+from studentsearch.jobs.knowledge import (
+    advice,
+    compared_temperature,
+    distillation_terms,
+    make_objective,
+    plan_points,
+    terms_as_json,
+)
 from studentsearch.jobs.method_options import MethodOptions
 from studentsearch.jobs.opening import (
     OpenedData,
@@ -27,6 +34,7 @@ from studentsearch.jobs.opening import (
     open_model,
 )
 from studentsearch.jobs.options import ComputeOptions, DataOptions
+from studentsearch.jobs.outcome import DistilledStudent, Trained
 from studentsearch.jobs.outputs import logits_configuration
 from studentsearch.jobs.recipe import TrainingRecipe
 from studentsearch.jobs.students import (
@@ -40,13 +48,13 @@ from studentsearch.jobs.students import (
     write_trained,
 )
 from studentsearch.jobs.teachers import (
+    check_teachers,
     common_normalization,
     open_search_data,
     open_search_teacher,
     search_data,
-    warn_of_chance,
 )
-from studentsearch.jobs.training import Trained, Training
+from studentsearch.jobs.training import Training
 from studentsearch.outputs import OutputPlace
 from studentsearch.own_function import PREFIX, import_own_function, require_typed
 from studentsearch.progress import Progress, SilentProgress
@@ -140,7 +148,7 @@ def _held_distill(options: DistillOptions, listener: Progress) -> DistilledStude
         parts = replace(parts, teachers=(_taught_between(options, parts, listener),))
     for network in (parts.student.module, *(teacher.module for teacher in parts.teachers)):
         network.to(runtime.device).to(memory_format=torch.channels_last)
-    warn_of_chance(parts.teachers, parts.data, runtime, listener)
+    check_teachers(parts.teachers, parts.data, runtime, listener, temperature=compared_temperature(options.method))
     trained = _train(options, parts, runtime, listener, run)
     return _finish(options, parts, trained, runtime, run)
 
@@ -262,6 +270,7 @@ def _train(options: DistillOptions, parts: _Parts, runtime: Runtime, progress: P
         runtime=runtime,
         progress=progress,
         logits=parts.student.logits,
+        advice=advice(options.method),
     )
     return training.run(run)
 
@@ -281,8 +290,7 @@ def _finish(
     _write_students(options, parts, trained, before, teachers, run)
     timed = next(iter(in_order(data.dataset.test, data.normalization, TIMED_IMAGES, runtime.device))).inputs
     results: dict[str, JsonValue] = {
-        "last": asdict(trained.last),
-        "best": asdict(trained.best),
+        **trained.as_json(),
         "student": student.counts.as_dict(),
         "milliseconds_per_image": milliseconds_per_image(module, timed, runtime),
         "teachers": [

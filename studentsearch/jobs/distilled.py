@@ -3,30 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from studentsearch.jobs.training import Judged
+from studentsearch.jobs.outcome import DistilledStudent, Judged
 from studentsearch.runs.folder import RunFolder
 from studentsearch.runs.manifest import MANIFEST_NAME, decode_part
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DistilledStudent:
-    """What a distillation left, accuracies in percent.
-
-    Attributes:
-        folder: The student folder with the last weights.
-        before: Test accuracy of the student as it was cut; None for a network by name.
-        teachers: Test accuracy of each teacher.
-        last: Where training ended.
-        best: Where it was best on the held-out images.
-    """
-
-    folder: Path
-    before: float | None
-    teachers: tuple[float, ...]
-    last: Judged
-    best: Judged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from studentsearch.distill.cross_layer import point_pairs
 from studentsearch.distill.knowledge import Knowledge
 from studentsearch.distill.methods import TermSettings, method
 from studentsearch.distill.objective import Distillation, DistillationTerms, Observe
+from studentsearch.distill.warm_up import WarmUp
 from studentsearch.engine.runtime import Runtime
 from studentsearch.graph.feature_points import FeaturePoint, feature_points, match_points
 from studentsearch.graph.named_points import named_points
@@ -51,14 +52,36 @@ def distillation_terms(options: MethodOptions) -> DistillationTerms:
         reverse=options.reverse,
         clipping=options.clipping if term is not None else "off",
         first_stage=chosen.first_stage if term is not None else 0.0,
+        warm_up=None if term is None else _warm_up(options.warm_up_epochs, chosen.warm_up),
     )
+
+
+def _warm_up(epochs: int | None, published: WarmUp | None) -> WarmUp | None:
+    if epochs is None:
+        return published
+    return WarmUp(epochs=epochs) if epochs else None
+
+
+def compared_temperature(options: MethodOptions) -> float | None:
+    """The temperature of the softened answers that are compared; None where a method compares feature maps alone."""
+    weights = distillation_terms(options).weights
+    is_compared = weights.kl > 0 or (weights.knowledge > 0 and not method(options.name).has_points)
+    return options.temperature if is_compared else None
+
+
+def advice(method: MethodOptions) -> str:
+    """What else to look at where the training diverges."""
+    is_odd = compared_temperature(method) is not None and not 0.5 <= method.temperature <= 100
+    odd = f", and --temperature, which is {method.temperature:g} where 4 is usual" if is_odd else ""
+    return odd + ("" if method.knowledge is None else f", and --kd-weight, which is {method.knowledge:g}")
 
 
 def terms_as_json(options: MethodOptions) -> dict[str, JsonValue]:
     """Everything of the loss that decides a run's outcome, defaults filled in."""
     terms = distillation_terms(options)
     weights: dict[str, JsonValue] = asdict(terms.weights)
-    return {
+    warm_up: dict[str, JsonValue] = {} if terms.warm_up is None else {"warm_up": asdict(terms.warm_up)}
+    return warm_up | {
         "weights": weights,
         "temperature": terms.temperature,
         "squared_temperature": terms.squared_temperature,

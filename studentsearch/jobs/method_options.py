@@ -29,6 +29,8 @@ class MethodOptions:
         max_distance: Up to how many feature points apart cross-layer matrices join.
         reduction: Whether the entries of Gram matrices are averaged, or summed as printed.
         clipping: Whether the gradient of the method's own term is scaled by its ratio to the others'.
+        warm_up_epochs: Epochs over which the weight of the method's own term grows; None means as published (only dkd:
+            20, half of the training at most), 0 means no warm-up.
         teacher_points: Feature points of the teachers by name; none means the usual ones.
         student_points: Feature points of the student by name; none means the usual ones.
     """
@@ -43,6 +45,7 @@ class MethodOptions:
     max_distance: int = 3
     reduction: Reduction = "mean"
     clipping: ClippingMode = "off"
+    warm_up_epochs: int | None = None
     teacher_points: tuple[str, ...] = ()
     student_points: tuple[str, ...] = ()
 
@@ -58,6 +61,8 @@ class MethodOptions:
         if not all(weight is None or 0 <= weight < math.inf for weight in weights):
             given = " ".join(str(weight) for weight in weights if weight is not None)
             raise UsageError(f"found weights of losses {given}; expected numbers from 0 upward")
+        if self.warm_up_epochs is not None and self.warm_up_epochs < 0:
+            raise UsageError(f"found --kd-warmup {self.warm_up_epochs}; expected 0 epochs or more; dkd takes 20")
         if self.max_distance < 1:
             raise UsageError(
                 f"found --cross {self.max_distance}; expected 1 (neighbouring feature points only) or more; "

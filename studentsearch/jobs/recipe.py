@@ -42,15 +42,18 @@ class TrainingRecipe:
         """Refuse what cannot mean anything.
 
         Raises:
-            UsageError: No steps or images, a rate that is not positive, a weight decay that is negative, or shares
-                outside 0..1.
+            UsageError: No steps or images, a rate that is not positive, or momentum, decay or shares out of range.
         """
         if self.epochs < 1 or (self.steps is not None and self.steps < 1):
             raise UsageError(f"found {self.epochs} epochs and {self.steps} steps; expected at least 1")
         if self.batch < 1:
-            raise UsageError(f"found batches of {self.batch} images; expected at least 1")
+            raise UsageError(f"found batches of {self.batch} images; expected at least 1; 128 is usual")
+        if not 0 <= self.momentum < 1:
+            raise UsageError(f"found momentum {self.momentum}; expected a number from 0 to below 1; 0.9 is usual")
         if not 0 <= self.weight_decay < math.inf:
-            raise UsageError(f"found weight decay {self.weight_decay}; expected a finite number from 0 upward")
+            raise UsageError(
+                f"found weight decay {self.weight_decay}; expected a finite number of 0 or more; 1e-4 is usual"
+            )
         if not 0 < self.rate < math.inf:
             raise UsageError(f"found learning rate {self.rate}; expected a number above 0; 0.1 is usual")
         if not all(0 < share < 1 for share in self.milestones) or not 0 <= self.warmup < 1:

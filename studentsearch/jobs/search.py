@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from studentsearch.data.batches import Batches, normalize
+from studentsearch.engine.evaluate import Evaluation
 from studentsearch.engine.loop import run_steps
 from studentsearch.engine.runtime import Runtime, open_runtime
-from studentsearch.errors import BudgetNotReachedError, UsageError
+from studentsearch.errors import BudgetNotReachedError, DivergedError
 from studentsearch.graph.gates import gate_sites
+from studentsearch.jobs.budgets import budgets_in_macs
+from studentsearch.jobs.chance import chance
 from studentsearch.jobs.checks import require_search
 from studentsearch.jobs.gating import gating_lines
 from studentsearch.jobs.opening import (
@@ -28,10 +31,11 @@ from studentsearch.jobs.opening import (
     open_model,
     published_normalization,
 )
-from studentsearch.jobs.options import ComputeOptions, DataOptions
 from studentsearch.jobs.outputs import logits_configuration
+from studentsearch.jobs.search_options import SearchOptions
 from studentsearch.jobs.search_state import FoundStudent, SearchResults, SearchState
-from studentsearch.jobs.snapshot import TeacherFacts, write_snapshot
+from studentsearch.jobs.snapshot import TeacherFacts, search_origin, write_snapshot
+from studentsearch.jobs.teachers import check_teachers
 from studentsearch.progress import Progress, SilentProgress
 from studentsearch.runs.files import JsonValue
 from studentsearch.runs.folder import DAMAGED_CURE, RunFolder
@@ -40,41 +44,13 @@ from studentsearch.runs.manifest import MANIFEST_NAME, changed_files, decode_par
 from studentsearch.runs.tensors import require_fit
 from studentsearch.search.controller import SearchPoint, StallPlan, StallWatch
 from studentsearch.search.floor import smallest_macs
-from studentsearch.search.recipe import SearchRecipe
-from studentsearch.search.stepper import SearchStepper, StepFacts
+from studentsearch.search.stepper import RushError, SearchStepper, StepFacts
 from studentsearch.student.counts import count_everything
-from studentsearch.student.folder import Origin, student_files
-from studentsearch.units import budget_label, format_count, parse_budget
+from studentsearch.student.folder import student_files
+from studentsearch.units import budget_label, format_count
 
 _OVERTIME = 2
 _STATISTICS_BATCH = 128
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchOptions:
-    """What a user chooses for a search.
-
-    Attributes:
-        teacher: Registry name, `python:module:function` or a student folder.
-        budgets: What is kept, in words: `90M`, `30%`.
-        out: The run folder.
-        weights: The teacher's weights; None means embedded or published ones.
-        data: The images.
-        compute: Device, precision, threads, seed.
-        recipe: How the search moves.
-        skip: Patterns of module paths that are left whole.
-        logits: Name or position of the output that is searched with; None means the weights' own, or the usual one.
-    """
-
-    teacher: str
-    budgets: tuple[str, ...]
-    out: Path
-    weights: Path | None = None
-    data: DataOptions = field(default_factory=DataOptions)
-    compute: ComputeOptions = field(default_factory=ComputeOptions)
-    recipe: SearchRecipe = field(default_factory=SearchRecipe)
-    skip: tuple[str, ...] = ()
-    logits: str | None = None
 
 
 def search(options: SearchOptions, progress: Progress | None = None) -> tuple[FoundStudent, ...]:
@@ -89,8 +65,10 @@ def search(options: SearchOptions, progress: Progress | None = None) -> tuple[Fo
 
     Raises:
         UsageError: Options that cannot mean anything.
-        BudgetNotReachedError: The search ended above its last budget.
-        DivergedError: The loss is no longer finite.
+        BudgetNotReachedError: The search ended above its last budget, or fell far under one in a rush; give more steps
+            or a lower rate of the gates.
+        DivergedError: Nothing can be learnt from the teacher, or loss, weights or gates are not finite, or the student
+            is at chance, after one roll-back at half the rates as well; lower the rates.
     """
     require_search(
         teacher=options.teacher,
@@ -111,6 +89,7 @@ def _held_search(options: SearchOptions, listener: Progress) -> tuple[FoundStude
     )
     teacher = open_model(options.teacher, options.weights, data, options.data, listener, options.skip, options.logits)
     job = _Search(options, data, teacher, runtime, listener)
+    check_teachers((teacher,), data, runtime, listener, temperature=options.recipe.objective.compared_temperature)
     facts = environment_facts(runtime, options.compute.seed) | {
         "data": data_facts(data),
         "teacher": job.teacher_facts(),
@@ -132,27 +111,33 @@ class _Search:
             sites=sites,
             state={name: tensor.detach().clone() for name, tensor in teacher.module.state_dict().items()},
             counts=count_everything(teacher.module, network),
-            origin=_origin(teacher, data),
+            origin=search_origin(teacher, data),
         )
-        self._budgets = _budgets(options.budgets, self._facts.counts.macs, smallest_macs(network, sites))
+        self._budgets = budgets_in_macs(options.budgets, self._facts.counts.macs, smallest_macs(network, sites))
+        self._batches = self._make_batches("search", options.recipe.batch)
+        self._seconds = 0.0
+        self._begin(rate_factor=1.0)
+
+    def _begin(self, *, rate_factor: float) -> None:
+        """Stand at the teacher, before the first step."""
+        recipe = self._recipe.slowed(rate_factor)
         self._stepper = SearchStepper(
-            teacher.module.to(runtime.device),
-            network,
-            sites,
-            options.recipe,
+            self._teacher.module.to(self._runtime.device),
+            self._facts.network,
+            self._facts.sites,
+            recipe,
             budget_macs=self._budgets[-1],
-            runtime=runtime,
+            runtime=self._runtime,
         )
         self._watch = StallWatch(
             StallPlan(
                 pace=self._stepper.pace,
-                rate=options.recipe.gate_rate,
+                rate=recipe.gate_rate,
                 mean_weight=self._stepper.mean_weight,
-                nonnegative=options.recipe.nonnegative,
+                nonnegative=recipe.nonnegative,
             )
         )
-        self._batches = self._make_batches("search", options.recipe.batch)
-        self._seconds = 0.0
+        self._rate_factor, self._step = rate_factor, 0
         self._least_macs = self._facts.counts.macs
         self._found: list[FoundStudent] = []
         self._files: dict[str, str] = {}
@@ -190,39 +175,66 @@ class _Search:
         if run.is_finished(self._progress.say):
             source = f"{run.path / MANIFEST_NAME}: results"
             return decode_part(run.manifest.results, SearchResults, source=source).students
-        first = self._continue(run)
+        self._continue(run)
         self._announce()
-        if not self._is_done:
-            self._take_steps(first, run)
+        self._take_steps(run)
         run.finish(self._results(), self._files)
         return tuple(self._found)
 
-    def _take_steps(self, first: int, run: RunFolder) -> None:
-        self._progress.begin("search", total=self._recipe.steps, first=first)
-        step = run_steps(
-            first=first,
-            last=self._recipe.steps if self._recipe.l2 is not None else math.ceil(self._recipe.steps * _OVERTIME),
-            take_step=lambda number: self._take_step(number, run),
-            save=lambda number: self._save(number, run),
-            how_to_continue=f"the same command with --out {run.path}",
-        )
-        self._progress.end()
+    def _take_steps(self, run: RunFolder) -> None:
+        last = self._recipe.steps if self._recipe.l2 is not None else math.ceil(self._recipe.steps * _OVERTIME)
+        while not self._is_done and self._step < last:  # again where it went back
+            self._progress.begin("search", total=self._recipe.steps, first=self._step)
+            run_steps(
+                first=self._step,
+                last=last,
+                take_step=lambda number: self._take_step(number, run),
+                save=lambda _: self._save(run),
+                how_to_continue=f"the same command with --out {run.path}",
+            )
+            self._progress.end()
         if not self._is_done:
-            raise BudgetNotReachedError(self._why_not(step))
+            raise BudgetNotReachedError(self._why_not(self._step))
 
     @property
     def _is_done(self) -> bool:
         return len(self._found) == len(self._budgets)
 
     def _take_step(self, step: int, run: RunFolder) -> bool:
+        """One step and its students; True where the search is over or went back to the start."""
+        try:
+            return self._advance(step, run)
+        except (DivergedError, RushError) as error:
+            self._go_back(error, run)
+            return True
+
+    def _go_back(self, error: DivergedError | RushError, run: RunFolder) -> None:
+        """Return to the start, with half the rates of gates and weights; that error where they were halved before."""
+        if not self._stepper.num_steps:
+            raise DivergedError(f"{error}; no step was taken yet, so look at the teacher and --temperature") from error
+        if self._rate_factor < 1:
+            raise type(error)(
+                f"{error}; so it was at the rates given and at half of them; {self._recipe.cure}"
+            ) from error
+        self._begin(rate_factor=0.5)
+        self._progress.say(f"{error}; going back to the start with half the rates of gates and weights")
+        run.rewind_metrics(after_step=0)
+        for _ in range(2):  # both that are kept: an older one belongs to rows that are about to go
+            self._save(run)
+
+    def _advance(self, step: int, run: RunFolder) -> bool:
         started = time.perf_counter()
         batch = self._batches.batch(step - 1)
         facts = self._stepper.step(step, batch.inputs, batch.labels)
+        self._step = step
         seconds = time.perf_counter() - started
         self._seconds += seconds
         self._least_macs = min(self._least_macs, facts.macs)
         self._record(step, facts, run, images_per_second=len(batch.labels) / seconds)
         while not self._is_done and facts.macs <= self._budgets[len(self._found)]:
+            rush = self._stepper.rush_words(self._budgets[len(self._found)])
+            if rush is not None:
+                self._progress.say(f"warning: {rush}; a lower --gate-rate or more --steps land nearer")
             self._found.append(self._snapshot(step, run))
         return self._is_done
 
@@ -261,6 +273,21 @@ class _Search:
         if warning is not None:
             self._progress.say(warning)
 
+    def _require_knowledge(self, label: str, held_out: Evaluation) -> None:
+        """Refuse a student at chance that the search itself ruined; warn of any other."""
+        guessing = chance(self._data.split.held_out.labels)
+        if not guessing.explains(held_out):
+            return
+        reason = f"step {self._step}: {label}: {guessing.words(held_out)}"
+        is_ruined = self._stepper.standing >= 1 or guessing.is_far_from(held_out.loss)
+        if is_ruined and not guessing.explains(self._judge_held_out(self._teacher.module)):
+            raise DivergedError(f"{reason}, while its teacher is not")
+        self._progress.say(f"warning: {reason}; distil it from scratch, or search with more --steps")
+
+    def _judge_held_out(self, network: nn.Module) -> Evaluation:
+        images, normalization = self._data.split.held_out, self._data.normalization
+        return judge(network, images, normalization, self._runtime, self._teacher.logits)
+
     def _snapshot(self, step: int, run: RunFolder) -> FoundStudent:
         budget, macs = self._budgets[len(self._found)], self._stepper.macs
         label = budget_label(budget)
@@ -282,8 +309,9 @@ class _Search:
             runtime=self._runtime,
         )
         student = student.to(self._runtime.device).to(memory_format=torch.channels_last)
-        how = self._data.normalization, self._runtime, self._teacher.logits
-        held_out, test = (judge(student, it, *how) for it in (self._data.split.held_out, self._data.dataset.test))
+        held_out = self._judge_held_out(student)
+        self._require_knowledge(label, held_out)
+        test = judge(student, self._data.dataset.test, self._data.normalization, self._runtime, self._teacher.logits)
         self._progress.say(f"{label}: {test.accuracy:.2f} % on the test images before distilling")
         self._files |= run.hashes(student_files(run.path / folder))
         return FoundStudent(
@@ -331,59 +359,42 @@ class _Search:
         return {
             "students": [asdict(student) for student in self._found],
             "teacher": {"macs": counts.macs, "parameters": counts.parameters},
+            **({} if self._rate_factor == 1 else {"roll_back": {"to_step": 0, "rate_factor": self._rate_factor}}),
         }
 
-    def _save(self, step: int, run: RunFolder) -> None:
+    def _save(self, run: RunFolder) -> None:
         state = SearchState(
-            seconds=self._seconds, least_macs=self._least_macs, found=tuple(self._found), files=self._files
+            seconds=self._seconds,
+            least_macs=self._least_macs,
+            found=tuple(self._found),
+            files=self._files,
+            rate_factor=self._rate_factor,
         )
-        run.save_checkpoint(step, self._stepper.state_dict(), state)
+        run.save_checkpoint(self._step, self._stepper.state_dict(), state)
 
-    def _continue(self, run: RunFolder) -> int:
+    def _continue(self, run: RunFolder) -> None:
         checkpoint = run.load_checkpoint(SearchState, self._progress.say)
         if checkpoint is None:
-            return 0
+            return
         state, step = checkpoint.facts, checkpoint.step
         changed = changed_files(run.path, state.files)
         if state.has_earlier(changed, step):
             # The gates have moved on since: only the same steps lead there again.
             self._progress.say(f"warning: {changed[0]}, of a student of an earlier step; this search begins again")
             run.begin_again()
-            return 0
+            return
+        self._begin(rate_factor=state.rate_factor)
         expected = self._expected(checkpoint.tensors)
         require_fit(checkpoint.tensors, expected, source=str(checkpoint.file), cure=DAMAGED_CURE)
         self._stepper.load_state_dict(checkpoint.tensors)
         self._seconds, self._least_macs, self._files = state.seconds, state.least_macs, dict(state.files)
+        self._step = step
         self._found = [student for student in state.found if student.step < step or not changed]
         while len(self._found) < len(state.found):
             self._found.append(self._snapshot(step, run))
-        return step
 
     def _expected(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What a checkpoint must hold; momentum only where it has some."""
         momentum = {f"momentum.{name}": parameter for name, parameter in self._stepper.module.named_parameters()}
         known = {name: parameter for name, parameter in momentum.items() if name in tensors}
         return self._stepper.state_dict() | known
-
-
-def _budgets(words: tuple[str, ...], full: int, smallest: int) -> tuple[int, ...]:
-    """The budgets in multiply-accumulates, the largest first."""
-    budgets = sorted({parse_budget(text, full_macs=full) for text in words}, reverse=True)
-    if budgets[-1] < smallest:
-        raise UsageError(
-            f"a budget of {budgets[-1]:,} multiply-accumulates is below {smallest:,}, the least through which the "
-            "image still reaches the output; give a larger one"
-        )
-    return tuple(budgets)
-
-
-def _origin(teacher: OpenedModel, data: OpenedData) -> Origin:
-    return Origin(
-        teacher=teacher.name,
-        teacher_sha256=teacher.sha256,
-        data=data.dataset.name,
-        data_sha256=data.dataset.fingerprint,
-        classes=data.dataset.classes,
-        mean=data.normalization.mean,
-        std=data.normalization.std,
-    )

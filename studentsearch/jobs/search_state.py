@@ -40,12 +40,14 @@ class SearchState:
         least_macs: The smallest count so far.
         found: The students so far, the largest first.
         files: SHA-256 of their files, by path in the run folder.
+        rate_factor: What the rates of gates and weights are multiplied by; below 1 after a roll-back.
     """
 
     seconds: float
     least_macs: int
     found: tuple[FoundStudent, ...]
     files: dict[str, str]
+    rate_factor: float
 
     def has_earlier(self, changed: Sequence[str], step: int) -> bool:
         """Whether files of a student that was found before a step are among those that changed.

@@ -13,11 +13,14 @@ from torch import Tensor, nn
 
 from studentsearch.engine.evaluate import recompute_batchnorm
 from studentsearch.engine.runtime import Runtime
+from studentsearch.errors import DivergedError
+from studentsearch.finite import names_not_finite
 from studentsearch.graph.gates import GateSite, scale_weights
 from studentsearch.graph.liveness import liveness
 from studentsearch.graph.macs import count_macs
 from studentsearch.graph.network import Network
 from studentsearch.graph.trace import trace
+from studentsearch.jobs.opening import OpenedData, OpenedModel
 from studentsearch.student.blocks import kept_by_block
 from studentsearch.student.build import build_with_weights
 from studentsearch.student.check import check_cut
@@ -46,6 +49,19 @@ class TeacherFacts:
     origin: Origin
 
 
+def search_origin(teacher: OpenedModel, data: OpenedData) -> Origin:
+    """Where the students of a teacher come from."""
+    return Origin(
+        teacher=teacher.name,
+        teacher_sha256=teacher.sha256,
+        data=data.dataset.name,
+        data_sha256=data.dataset.fingerprint,
+        classes=data.dataset.classes,
+        mean=data.normalization.mean,
+        std=data.normalization.std,
+    )
+
+
 def write_snapshot(
     folder: Path,
     module: nn.Module,
@@ -69,6 +85,9 @@ def write_snapshot(
 
     Returns:
         The student, in evaluation mode, on the CPU.
+
+    Raises:
+        DivergedError: Its weights or statistics would not be finite; search with lower rates.
     """
     folded_module = copy.deepcopy(module)
     scaled = scale_weights(dict(folded_module.named_parameters()), teacher.sites, gates)
@@ -79,8 +98,10 @@ def write_snapshot(
     network = teacher.network
     alive = liveness(network, teacher.sites, np.asarray(gates.cpu().numpy() != 0))
     exact = cut(network, alive, restore_norms(network, alive, teacher.state, folded))
-    check = check_cut(folded_module, folded, exact, macs=int(count_macs(network, alive)), images=probe.cpu())
     student = Cut(spec=exact.spec, tensors=_converted(exact.tensors, torch.float32))
+    _require_finite(folded)
+    _require_finite(student.tensors)
+    check = check_cut(folded_module, folded, exact, macs=int(count_macs(network, alive)), images=probe.cpu())
     small = build_with_weights(student.spec, student.tensors)
     record = StudentRecord(
         spec=student.spec,
@@ -92,6 +113,13 @@ def write_snapshot(
     )
     write_student(folder, student, record)
     return small
+
+
+def _require_finite(tensors: Mapping[str, Tensor]) -> None:
+    """Refuse to prove equal what is not even finite."""
+    broken = names_not_finite(tensors)
+    if broken:
+        raise DivergedError(f"the student's {broken[0]} would not be finite; lower --weight-rate or --gate-rate")
 
 
 def _converted(tensors: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:

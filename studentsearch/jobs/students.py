@@ -19,9 +19,9 @@ from studentsearch.graph.network import Network
 from studentsearch.graph.outputs import name_logits, network_place, with_logits
 from studentsearch.graph.trace import trace
 from studentsearch.jobs.building import fresh_model
+from studentsearch.jobs.outcome import Judged
 from studentsearch.jobs.outputs import refuse_several_inputs
 from studentsearch.jobs.recipe import TrainingRecipe
-from studentsearch.jobs.training import Judged
 from studentsearch.outputs import OutputPlace
 from studentsearch.records.inside import path_inside
 from studentsearch.records.student import TeacherRecord, TrainingRecord

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -21,9 +21,10 @@ from studentsearch.jobs.opening import (
     open_data,
 )
 from studentsearch.jobs.options import ComputeOptions, DataOptions
+from studentsearch.jobs.outcome import Judged
 from studentsearch.jobs.outputs import taught_output
 from studentsearch.jobs.recipe import TrainingRecipe
-from studentsearch.jobs.training import Judged, Training
+from studentsearch.jobs.training import Training
 from studentsearch.models.preparation import frozen_note, refuse_all_frozen
 from studentsearch.progress import Progress, SilentProgress
 from studentsearch.runs.files import JsonValue
@@ -122,8 +123,7 @@ def _held_teach(options: TeachOptions, progress: Progress) -> TrainedNetwork:
     save_tensors(run.path / BEST_WEIGHTS_NAME, trained.best_state, metadata)
     timed = next(iter(in_order(data.dataset.test, data.normalization, TIMED_IMAGES, runtime.device))).inputs
     results: dict[str, JsonValue] = {
-        "last": asdict(trained.last),
-        "best": asdict(trained.best),
+        **trained.as_json(),
         "model": {
             "macs": torch_flops(module, (data.dataset.image_shape,)) // 2,
             "parameters": sum(parameter.numel() for parameter in module.parameters()),

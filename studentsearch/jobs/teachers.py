@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
-from studentsearch.data.dataset import Images
 from studentsearch.data.normalization import Normalization
 from studentsearch.decoding import Facts, decode_json
 from studentsearch.engine.runtime import Runtime
-from studentsearch.errors import RunFolderError, UsageError
-from studentsearch.jobs.opening import OpenedData, OpenedModel, judge, open_data, open_model, published_normalization
+from studentsearch.errors import DivergedError, RunFolderError, UsageError
+from studentsearch.finite import names_not_finite
+from studentsearch.jobs.answers import Answers, ask
+from studentsearch.jobs.opening import OpenedData, OpenedModel, open_data, open_model, published_normalization
 from studentsearch.jobs.options import DataOptions
 from studentsearch.own_function import require_typed
 from studentsearch.progress import Progress
@@ -23,7 +22,9 @@ from studentsearch.runs.manifest import MANIFEST_NAME, Manifest
 from studentsearch.student.folder import Origin
 
 _CHANCE_FACTOR = 2.0
-_NUM_JUDGED = 1000
+# The KL's gradient is about temperature (or 1 / temperature without its square) times that of a cross entropy, and
+# float32 tells no more than 1e-7 of a sum.
+_SMALLEST_TEMPERATURE = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,22 +155,62 @@ def common_normalization(
     return found
 
 
-def warn_of_chance(teachers: Sequence[OpenedModel], data: OpenedData, runtime: Runtime, progress: Progress) -> None:
-    """Say which teachers guess.
+def check_teachers(
+    teachers: Sequence[OpenedModel],
+    data: OpenedData,
+    runtime: Runtime,
+    progress: Progress,
+    *,
+    temperature: float | None,
+) -> None:
+    """Refuse teachers from which nothing can be learnt, and say which of them guess.
 
     Args:
         teachers: On the runtime's device.
-        data: The first held-out images judge.
+        data: The first held-out images are asked.
         runtime: Where to compute.
-        progress: Hears of it.
+        progress: Hears of teachers at chance.
+        temperature: Of the softened answers that are compared; None where answers are not compared.
+
+    Raises:
+        DivergedError: Weights or answers are not finite, all images have the same answer, as a teacher gives it or at
+            this temperature, or that is too small; give other weights, another normalization, a temperature near 4.
     """
-    held_out = data.split.held_out
-    images: Images = held_out.select(torch.arange(min(_NUM_JUDGED, len(held_out))))
     chance = 100 / data.dataset.num_classes
     for number, teacher in enumerate(teachers, start=1):
-        accuracy = judge(teacher.module, images, data.normalization, runtime, teacher.logits).accuracy
-        if accuracy < _CHANCE_FACTOR * chance:
+        name = f"teacher {number} ({teacher.name})"
+        answers = ask(teacher.module, data, runtime, temperature or 1.0, teacher.logits)
+        _refuse_infinite(name, teacher, answers)
+        if temperature is not None:
+            _refuse_uninformative(name, answers, temperature)
+        if answers.accuracy < _CHANCE_FACTOR * chance:
             progress.say(
-                f"warning: teacher {number} ({teacher.name}) has {accuracy:.1f} % of {len(images):,} held-out images, "
+                f"warning: {name} has {answers.accuracy:.1f} % of {answers.num_images:,} held-out images, "
                 f"chance is {chance:.1f} %; look at its weights, --mean and --std"
             )
+
+
+def _refuse_infinite(name: str, teacher: OpenedModel, answers: Answers) -> None:
+    broken = names_not_finite(teacher.module.state_dict())
+    if broken:
+        more = f" and {len(broken) - 1} more" if broken[1:] else ""
+        raise DivergedError(f"{name} has weights that are not finite: {broken[0]}{more}; give other --weights")
+    if not answers.is_finite:
+        raise DivergedError(
+            f"{name} answers held-out images with logits that are not finite; look at its weights, --mean and --std"
+        )
+
+
+def _refuse_uninformative(name: str, answers: Answers, temperature: float) -> None:
+    same = f"{name} gives all {answers.num_images:,} held-out images the same answer"
+    if answers.are_alike:
+        raise DivergedError(f"{same}, so that nothing can be learnt from it; look at its weights, --mean and --std")
+    if temperature < _SMALLEST_TEMPERATURE:
+        raise DivergedError(
+            f"at temperature {temperature:g} the gradient of the KL vanishes, or overflows without the factor "
+            "temperature^2; take a --temperature near 4"
+        )
+    if answers.are_alike_softened:
+        raise DivergedError(
+            f"at temperature {temperature:g} {same}, so that nothing can be learnt from it; take a --temperature near 4"
+        )

@@ -19,7 +19,7 @@ from studentsearch.decoding import decode_json, read_regular_file
 from studentsearch.disk import disk_error, move, write_beside
 from studentsearch.errors import InputFileError
 from studentsearch.runs.metrics import MetricsMark
-from studentsearch.runs.tensors import tensors_to_bytes
+from studentsearch.runs.tensors import require_finite, tensors_to_bytes
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
 PREVIOUS_NAME = "checkpoint-previous.safetensors"
@@ -115,6 +115,7 @@ class CheckpointFiles:
         Raises:
             DiskError: It cannot be written, and those of before stay; free space or choose another folder.
         """
+        require_finite(tensors, self._newest)
         header = _Header(step=step, run=self._run, metrics=metrics)
         content = _sealed(tensors, {_HEADER_KEY: _as_json(header), _FACTS_KEY: _as_json(facts)})
         try:

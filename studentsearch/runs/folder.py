@@ -178,6 +178,14 @@ class RunFolder:
         """
         self._metrics.append(row)
 
+    def rewind_metrics(self, *, after_step: int) -> None:
+        """Forget the rows of metrics.csv after a step, see `MetricsFile.rewind`.
+
+        Args:
+            after_step: Rows of later steps are forgotten.
+        """
+        self._metrics.rewind(after_step=after_step)
+
     def hashes(self, files: Sequence[Path]) -> dict[str, str]:
         """The SHA-256 of files of this run, by their path in the folder.
 

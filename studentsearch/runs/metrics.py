@@ -43,6 +43,7 @@ class MetricsFile:
         self._columns: list[str] = []
         self._digest = hashlib.sha256()
         self._num_bytes = 0
+        self._is_longer = False
 
     def append(self, row: Mapping[str, MetricValue]) -> None:
         """Write one row and hand it to the operating system.
@@ -65,10 +66,12 @@ class MetricsFile:
         content = text.getvalue().encode()
         try:
             with open_own(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, "ab") as file:
+                if self._is_longer:
+                    file.truncate(self._num_bytes)
                 file.write(content)
         except OSError as error:
             raise disk_error(self.path, error) from error
-        self._columns = columns
+        self._columns, self._is_longer = columns, False
         self._digest.update(content)
         self._num_bytes += len(content)
 
@@ -88,6 +91,29 @@ class MetricsFile:
             except OSError as error:
                 raise disk_error(self.path, error) from error
         return MetricsMark(num_bytes=self._num_bytes, sha256=self._digest.hexdigest())
+
+    def rewind(self, *, after_step: int) -> None:
+        """Forget the rows after a step; they leave the disk with the next row that is written.
+
+        Until then a checkpoint that was written with those rows can still be continued from.
+
+        Args:
+            after_step: Rows of later steps are forgotten.
+
+        Raises:
+            InputFileError: The file was changed meanwhile; put it back from a copy.
+        """
+        content = read_regular_file(self.path, max_bytes=MAX_BYTES, cure=_CURE) if self._num_bytes else b""
+        content = content[: self._num_bytes]
+        if hashlib.sha256(content).digest() != self._digest.digest():
+            raise InputFileError(f"{self.path} was changed while the run went on; {_CURE}")
+        header, *rows = content.splitlines(keepends=True) or [b""]
+        position = self._columns.index("step") if rows else 0
+        kept = [row for row in rows if int(row.split(b",")[position]) <= after_step]
+        # Without a row there is no header either: what is appended next may have other columns.
+        text = b"".join([header, *kept]) if kept else b""
+        self._columns = self._columns if kept else []
+        self._digest, self._num_bytes, self._is_longer = hashlib.sha256(text), len(text), True
 
     def go_back(self, mark: MetricsMark | None) -> None:
         """Drop what was written after a mark: whole rows, and one that a crash or a full disk left half written.
@@ -116,7 +142,7 @@ class MetricsFile:
                 raise disk_error(self.path, error) from error
         self._columns = next(csv.reader(io.StringIO(kept.decode(errors="replace"))), [])
         self._digest = hashlib.sha256(kept)
-        self._num_bytes = num_bytes
+        self._num_bytes, self._is_longer = num_bytes, False
 
 
 def read_course(path: Path, *, sha256: str | None) -> str:

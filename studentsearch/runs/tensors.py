@@ -10,7 +10,8 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from studentsearch.disk import write_bytes
-from studentsearch.errors import InputFileError
+from studentsearch.errors import DivergedError, InputFileError
+from studentsearch.finite import names_not_finite
 
 _NO_METADATA: Mapping[str, str] = MappingProxyType({})
 
@@ -25,10 +26,33 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
 
     Returns:
         SHA-256 of the written file, 64 hexadecimal digits.
+
+    Raises:
+        DivergedError: A tensor is not finite; nothing is written then. Lower the learning rate.
     """
+    require_finite(tensors, path)
     content = tensors_to_bytes(tensors, metadata)
     write_bytes(path, content)
     return hashlib.sha256(content).hexdigest()
+
+
+def require_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Refuse to write what is not finite.
+
+    Args:
+        tensors: Any shapes, dtypes and devices.
+        path: Where they were to be written, for the message.
+
+    Raises:
+        DivergedError: A tensor is not finite; lower the learning rate.
+    """
+    broken = names_not_finite(tensors)
+    if broken:
+        more = f" and {len(broken) - 1} more" if broken[1:] else ""
+        raise DivergedError(
+            f"{path} is not written: {broken[0]}{more} would not be finite; lower the learning rate, or give other "
+            "weights"
+        )
 
 
 def tensors_to_bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] = _NO_METADATA) -> bytes:

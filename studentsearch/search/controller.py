@@ -20,6 +20,7 @@ _LATE = 2.0
 # Below this share, gates under zero are a few in passing rather than a swing.
 _SWINGING_SHARE = 0.01
 _BIAS_MEMORY = 0.95  # a forecast's bias is averaged over about twenty steps
+_NO_PROMISE = -1.0  # no forecast was made for this step; a checkpoint holds finite numbers only
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +127,7 @@ class ForecastBias:
         Args:
             horizon: Steps between a forecast and the count that it was made for.
         """
-        self._promised = torch.full((horizon,), math.nan, dtype=torch.float64)
+        self._promised = torch.full((horizon,), _NO_PROMISE, dtype=torch.float64)
         self._log_bias = torch.zeros((), dtype=torch.float64)
 
     def corrected(self, target: float) -> float:
@@ -148,7 +149,7 @@ class ForecastBias:
             promised: What is forecast now for one horizon ahead.
         """
         due = float(self._promised[0])
-        if not math.isnan(due):
+        if due != _NO_PROMISE:
             error = torch.tensor(math.log(max(macs, 1) / max(due, 1)), dtype=torch.float64)
             self._log_bias = torch.lerp(error, self._log_bias, _BIAS_MEMORY)
         self._promised = torch.cat((self._promised[1:], torch.tensor([promised], dtype=torch.float64)))

@@ -91,3 +91,37 @@ def keep_one_open(
     """
     lost = [site for site in sites if not iterate[site.span].any()]
     return np.array([site.start + int(np.argmax(before[site.span])) for site in lost], dtype=np.int64)
+
+
+def largest_within(
+    network: Network,
+    sites: tuple[GateSite, ...],
+    before: NDArray[np.float32],
+    after: NDArray[np.float32],
+    budget_macs: int,
+) -> int:
+    """The largest count within a budget that keeping gates open reaches which closed in the last step.
+
+    Args:
+        network: The traced network.
+        sites: Its gates.
+        before: `[G]`, the gates before the step, closed where 0.
+        after: `[G]` after it, of a count within the budget.
+        budget_macs: The budget.
+
+    Returns:
+        An exact integer; the gates that were largest before are kept first.
+    """
+    closed = np.flatnonzero((before != 0) & (after == 0))
+    ranked = closed[np.argsort(-np.abs(before[closed]), kind="stable")]
+
+    def count(num_kept: int) -> int:
+        is_open = after != 0
+        is_open[ranked[:num_kept]] = True
+        return int(count_macs(network, liveness(network, sites, is_open)))
+
+    fewest, most = 0, len(ranked)  # a count only grows with what is kept
+    while fewest < most:
+        middle = (fewest + most + 1) // 2
+        fewest, most = (middle, most) if count(middle) <= budget_macs else (fewest, middle - 1)
+    return count(fewest)

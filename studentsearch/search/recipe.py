@@ -49,6 +49,14 @@ class Objective:
         if not 0 <= self.kl_target < math.inf:
             raise UsageError(f"found KL target {self.kl_target}; expected 0 or more; a divergence is never negative")
 
+    @property
+    def compared_temperature(self) -> float | None:
+        """The temperature at which outputs are compared with the teacher's; None where they are not."""
+        return self.temperature if self.kind == "kd" else None
+
+
+_USUAL_L2 = 1e-3  # published
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchRecipe:
@@ -93,19 +101,58 @@ class SearchRecipe:
         """Refuse what cannot mean anything.
 
         Raises:
-            UsageError: No steps or images, or a rate or penalty that is negative or not finite.
+            UsageError: Steps, images or batches below 1, or a rate, penalty, pace, momentum or decay out of its range.
         """
-        if self.steps < 1 or self.batch < 1:
-            raise UsageError(f"found {self.steps} steps of {self.batch} images; expected at least 1 of each")
         numbers = {
-            "a penalty": self.l2,
-            "a gate rate": self.gate_rate,
-            "a weight rate": self.weight_rate,
-            "a weight decay": self.weight_decay,
+            "steps": self.steps,
+            "batch": self.batch,
+            "horizon": self.horizon,
+            "batches_for_statistics": self.batches_for_statistics,
         }
-        for what, number in numbers.items():
-            if number is not None and not 0 <= number < math.inf:
-                raise UsageError(f"found {what} of {number}; expected a finite number from 0 upward")
+        for name, number in numbers.items():
+            if number < 1:
+                raise UsageError(f"found {name} = {number}; expected at least 1")
+        for name, rate, usual in (("gate_rate", self.gate_rate, 0.2), ("pace", self.pace, 0.5)):
+            if not 0 < rate < math.inf:
+                raise UsageError(f"found {name} = {rate}; expected a finite number above 0; {usual} is usual")
+        amounts = (
+            ("l2", self.l2 or 0.0, _USUAL_L2),
+            ("weight_rate", self.weight_rate, 0.2),
+            ("final_weight_rate", self.final_weight_rate, 0.03),
+            ("weight_decay", self.weight_decay, 1e-4),
+        )
+        for name, amount, usual in amounts:
+            if not 0 <= amount < math.inf:
+                raise UsageError(f"found {name} = {amount}; expected a finite number of 0 or more; {usual:g} is usual")
+
+    @property
+    def cure(self) -> str:
+        """What to lower where a search diverges: what is above its usual value, else the rates to a tenth."""
+        usual = SearchRecipe()
+        given = {
+            "--l2": (self.l2 or 0.0, _USUAL_L2),
+            "--gate-rate": (self.gate_rate, usual.gate_rate),
+            "--weight-rate": (self.weight_rate, usual.weight_rate),
+        }
+        lower = {name: usually for name, (value, usually) in given.items() if value > usually}
+        lower = lower or {"--gate-rate": self.gate_rate / 10, "--weight-rate": self.weight_rate / 10}
+        return f"lower {' and '.join(f'{name} to {value:g}' for name, value in lower.items())}, or give more --steps"
+
+    def slowed(self, factor: float) -> SearchRecipe:
+        """The recipe with the rates of gates and weights multiplied.
+
+        Args:
+            factor: Above 0; 1 leaves the recipe as it is.
+
+        Returns:
+            The recipe.
+        """
+        return replace(
+            self,
+            gate_rate=self.gate_rate * factor,
+            weight_rate=self.weight_rate * factor,
+            final_weight_rate=self.final_weight_rate * factor,
+        )
 
     def as_json(self) -> dict[str, JsonValue]:
         """The knobs as JSON values."""
@@ -124,7 +171,7 @@ def as_printed(recipe: SearchRecipe) -> SearchRecipe:
     """
     return replace(
         recipe,
-        l2=1e-3 if recipe.l2 is None else recipe.l2,
+        l2=_USUAL_L2 if recipe.l2 is None else recipe.l2,
         gate_rate=0.1,
         momentum_cap=None,
         nonnegative=False,

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from studentsearch.engine.runtime import Runtime
 from studentsearch.engine.schedule import cosine
-from studentsearch.errors import DivergedError
+from studentsearch.errors import BudgetNotReachedError, DivergedError
+from studentsearch.finite import largest_magnitude, moving_tensors
 from studentsearch.graph.channels import norm_followed
 from studentsearch.graph.gates import GateSite, num_gates
 from studentsearch.graph.liveness import liveness
@@ -21,7 +22,7 @@ from studentsearch.graph.macs import Counts, count_macs, full_macs, macs_saved_b
 from studentsearch.graph.network import Network
 from studentsearch.graph.outputs import network_place, toward_logits
 from studentsearch.search.controller import Forecast, ForecastBias, Pace, following_penalty
-from studentsearch.search.floor import indispensable_readers, keep_one_open
+from studentsearch.search.floor import indispensable_readers, keep_one_open, largest_within
 from studentsearch.search.gated import gated_forward, reader_means, scale_gradients
 from studentsearch.search.objective import data_term
 from studentsearch.search.optimizer import GateOptimizer
@@ -30,7 +31,14 @@ from studentsearch.search.recipe import SearchRecipe
 
 _USUAL_MOMENTUM = 0.9
 _DRIFT_MEMORY = 0.8  # the gates' drift is averaged over about five steps,
-_PUSH_MEMORY = 0.9  # the loss's push over about ten
+_PUSH_MEMORY = 0.9  # the loss's push over about ten,
+_STANDING_MEMORY = 0.9  # and the loss's ratio to that of a constant answer as well
+_SMALLEST_CONSTANT = 1e-12
+_CURE = "lower --weight-rate or --gate-rate, or take larger batches"
+
+
+class RushError(BudgetNotReachedError):
+    """A count that fell far under a budget in one step; smaller steps of the gates are the cure."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +83,9 @@ class SearchStepper:
     ) -> None:
         """Start at the teacher, all gates open.
 
+        `standing` is how the loss of late compares with that of a network whose classes are all equally likely: from 0,
+        at 1 no better; it stays 0 under a KL target.
+
         Args:
             teacher: In evaluation mode, on the runtime's device.
             network: Its trace.
@@ -112,11 +123,19 @@ class SearchStepper:
         self._l2 = 0.0 if recipe.l2 is None else recipe.l2
         self._drift = torch.zeros_like(self.gates)
         self._push = torch.zeros_like(self.gates)
+        self._watched = moving_tensors((self.module,))
+        self._before = self.gates
+        self.standing = 0.0
 
     @property
     def gates(self) -> Tensor:
         """The gates `[G]` that are counted and cut with; closed where exactly 0."""
         return self._gates.iterate
+
+    @property
+    def num_steps(self) -> int:
+        """The number of steps taken."""
+        return self._gates.num_steps
 
     @property
     def mean_weight(self) -> float:
@@ -135,20 +154,20 @@ class SearchStepper:
             What it did.
 
         Raises:
-            DivergedError: The loss is not finite.
+            DivergedError: Loss, weights, statistics or gates are not finite; lower the rates.
         """
         if self._recipe.l2 is None:
             self._l2 = self._next_penalty(number)
         loss, gradient = self._gradients(inputs, labels)
         if not math.isfinite(loss):
-            raise DivergedError(
-                f"step {number}: the loss is {loss}; lower --weight-rate or --gate-rate, or take larger batches"
-            )
+            raise DivergedError(f"step {number}: the loss is {loss}; {_CURE}")
         steps, l2 = self._recipe.steps, self._l2
         rate = cosine(
             number - 1, total_steps=steps, rate=self._recipe.weight_rate, final=self._recipe.final_weight_rate
         )
         self._move(gradient, rate)
+        if not math.isfinite(float(largest_magnitude((*self._watched, self.gates, self._gates.gates)))):
+            raise DivergedError(f"step {number}: weights, running statistics or gates are no longer finite; {_CURE}")
         self.macs = int(self._count(self.gates))
         is_open = self.gates != 0
         return StepFacts(
@@ -162,6 +181,33 @@ class SearchStepper:
             mean_of_all=self.gates.mean().item(),
             negative_share=(self.gates < 0).float().mean().item(),
         )
+
+    def rush_words(self, budget_macs: int) -> str | None:
+        """Tell of a last step that closed gates beyond a budget.
+
+        Args:
+            budget_macs: A budget that the count is within.
+
+        Returns:
+            One line where the count is under half of the budget, though with some of the gates that closed in the last
+            step left open it would be half at least; else None.
+
+        Raises:
+            RushError: It is even under a quarter; lower the rate of the gates.
+        """
+        if self.macs >= budget_macs / 2:
+            return None
+        before, after = (gates.cpu().numpy() for gates in (self._before, self.gates))
+        possible = largest_within(self._network, self._sites, before, after, budget_macs)
+        if possible < budget_macs / 2:
+            return None
+        words = (
+            f"step {self.num_steps}: gates closed in a rush: the count fell to {self.macs:,} multiply-accumulates, "
+            f"far under the budget of {budget_macs:,}, where {possible:,} were possible"
+        )
+        if self.macs < budget_macs / 4:
+            raise RushError(words)
+        return words
 
     def image_reaches_output(self) -> bool:
         """Whether the open gates leave a path from the image to the logits."""
@@ -181,6 +227,7 @@ class SearchStepper:
             "drift": self._drift,
             "push": self._push,
             "l2": torch.tensor(self._l2, dtype=torch.float64),
+            "standing": torch.tensor(self.standing, dtype=torch.float64),
             "macs": torch.tensor(self.macs),
         }
         return tensors | numbers
@@ -201,6 +248,7 @@ class SearchStepper:
         self._drift = tensors["drift"].to(self._runtime.device)
         self._push = tensors["push"].to(self._runtime.device)
         self._l2, self.macs = float(tensors["l2"]), int(tensors["macs"])
+        self.standing = float(tensors["standing"])
 
     def _gradients(self, inputs: Tensor, labels: Tensor) -> tuple[float, Tensor]:
         """The data term, with gradients left in the weights and given back for the gates."""
@@ -216,11 +264,17 @@ class SearchStepper:
         self._sgd.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         assert gates.grad is not None
-        return loss.item(), gates.grad
+        with torch.no_grad():  # the loss of a network that answers all images with equal logits
+            constant = data_term(objective, torch.zeros_like(logits), teacher_logits, labels)
+        figures: tuple[float, float] = tuple(torch.stack((loss.detach(), constant)).tolist())
+        if objective.kl_target is None:
+            ratio = figures[0] / max(figures[1], _SMALLEST_CONSTANT)
+            self.standing = _STANDING_MEMORY * self.standing + (1 - _STANDING_MEMORY) * ratio
+        return figures[0], gates.grad
 
     def _move(self, gradient: Tensor, rate: float) -> None:
         """One step of the weights and one of the gates, from gradients at the same point."""
-        before = self.gates
+        before = self._before = self.gates
         if self._recipe.is_relative:
             means = reader_means(self._sites, before, self._normed)
             scale_gradients(self.module, self._sites, means**2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from studentsearch.errors import UnsupportedGraphError
+from studentsearch.errors import DivergedError, UnsupportedGraphError
 from studentsearch.graph.liveness import liveness
 from studentsearch.graph.network import Network
 from studentsearch.graph.trace import trace, trace_with_state
@@ -91,6 +92,8 @@ def _insist(module: nn.Module, plain: nn.Module, input_shapes: tuple[tuple[int, 
     """Compare both on random images."""
     images = _images(module, input_shapes, number=2)
     difference = largest_difference(_answers(module, images), _answers(plain, images))
+    if math.isnan(difference):
+        raise DivergedError(f"{type(module).__name__} answers random images with nan or inf; give other --weights")
     if not difference <= _TOLERANCE:
         raise UnsupportedGraphError(
             f"{type(module).__name__}: written as plain layers it answers otherwise (by {difference:.1e} of the "

@@ -27,38 +27,43 @@ def huber(a: float, b: float) -> float:
 
 
 def naive_distance_loss(student: torch.Tensor, teacher: torch.Tensor) -> float:
-    size = len(student)
-    pairs = [(i, j) for i in range(size) for j in range(size) if i != j]
+    """As the authors' code: over the mean of the positive distances, averaged over the whole matrix."""
+    size = range(len(student))
     relative = []
     for points in (student, teacher):
-        distances = [math.dist(points[i].tolist(), points[j].tolist()) for i, j in pairs]
-        mean = sum(distances) / len(pairs)
-        relative.append([distance / mean for distance in distances])
-    return sum(huber(a, b) for a, b in zip(*relative, strict=True)) / len(pairs)
+        distances = [math.dist(points[i].tolist(), points[j].tolist()) for i in size for j in size]
+        positive = [distance for distance in distances if distance > 0]
+        relative.append([distance / (sum(positive) / len(positive)) for distance in distances])
+    return sum(huber(a, b) for a, b in zip(*relative, strict=True)) / len(size) ** 2
 
 
 def naive_angle_loss(student: torch.Tensor, teacher: torch.Tensor) -> float:
+    """As the authors' code: directions of length 1, or 0 from a point to itself, averaged over the whole array."""
     size = range(len(student))
-    triples = [(i, j, k) for i in size for j in size for k in size if len({i, j, k}) == 3]
+
+    def direction(points: torch.Tensor, start: int, end: int) -> torch.Tensor:
+        difference = points[end] - points[start]
+        return difference / max(difference.norm().item(), 1e-12)
 
     def cosine(points: torch.Tensor, i: int, j: int, k: int) -> float:
-        one, two = points[i] - points[j], points[k] - points[j]
-        return (one @ two / (one.norm() * two.norm())).item()
+        return (direction(points, j, i) @ direction(points, j, k)).item()
 
-    return sum(huber(cosine(student, *triple), cosine(teacher, *triple)) for triple in triples) / len(triples)
+    triples = [(i, j, k) for i in size for j in size for k in size]
+    return sum(huber(cosine(student, *triple), cosine(teacher, *triple)) for triple in triples) / len(size) ** 3
 
 
 def test_relations_by_hand():
-    # distances 1, 1, 2 on a line against 1, 1, sqrt 2 at a right angle
+    # distances 1, 1, 2 on a line against 1, 1, sqrt 2 at a right angle; each stands twice among 9 entries
     line = torch.tensor([[0.0], [1.0], [2.0]], dtype=torch.float64)
     corner = torch.tensor([[1.0, 0.0], [0.0, 0.0], [0.0, 1.0]], dtype=torch.float64)
     mean = (2 + math.sqrt(2)) / 3
     one, two = 1 / (4 / 3) - 1 / mean, 2 / (4 / 3) - math.sqrt(2) / mean
-    assert rkd_distance_loss(line, corner).item() == pytest.approx((2 * one**2 + two**2) / 2 / 3, abs=1e-15)
-    # at the middle -1 against 0, at both ends 1 against sqrt 1/2
-    angles = (0.5 + 2 * 0.5 * (1 - math.sqrt(0.5)) ** 2) / 3
+    distances = 2 * (2 * one**2 + two**2) / 2 / 9
+    assert rkd_distance_loss(line, corner).item() == pytest.approx(distances, abs=1e-15)
+    # at the middle -1 against 0, at both ends 1 against sqrt 1/2; each stands twice among 27 entries
+    angles = 2 * (0.5 + 2 * 0.5 * (1 - math.sqrt(0.5)) ** 2) / 27
     assert rkd_angle_loss(line, corner).item() == pytest.approx(angles, abs=1e-15)
-    assert rkd_loss(line, corner).item() == pytest.approx(25 * (2 * one**2 + two**2) / 6 + 50 * angles, abs=1e-13)
+    assert rkd_loss(line, corner).item() == pytest.approx(25 * distances + 50 * angles, abs=1e-13)
 
 
 def test_relations_against_loops():

@@ -11,11 +11,13 @@ from stopping import Stop
 
 import studentsearch
 from studentsearch.errors import InterruptedRunError, UsageError
-from studentsearch.jobs.distill import DistilledStudent, DistillOptions, distill
+from studentsearch.jobs.distill import DistillOptions, distill
 from studentsearch.jobs.method_options import MethodOptions
 from studentsearch.jobs.options import ComputeOptions, DataOptions
+from studentsearch.jobs.outcome import DistilledStudent
 from studentsearch.jobs.recipe import TrainingRecipe
-from studentsearch.jobs.search import SearchOptions, search
+from studentsearch.jobs.search import search
+from studentsearch.jobs.search_options import SearchOptions
 from studentsearch.jobs.teach import WEIGHTS_NAME, TeachOptions, teach
 from studentsearch.models.registry import build_model
 from studentsearch.progress import SilentProgress
@@ -163,7 +165,7 @@ def test_a_teacher_that_guesses_is_told(tmp_path: Path):
     torch.save(build_model("resnet8", num_classes=10, in_channels=1).state_dict(), file)
     heard = Heard()
     distill(options(tmp_path / "run", teachers=("resnet8",), weights=(file,)), heard)
-    (line,) = [line for line in heard.lines if line.startswith("warning")]
+    (line,) = [line for line in heard.lines if line.startswith("warning: teacher")]
     assert "teacher 1 (resnet8) has " in line
     assert "chance is 10.0 %" in line
 

@@ -10,7 +10,8 @@ from listening import Heard
 
 from studentsearch.jobs.distill import DistillOptions, distill
 from studentsearch.jobs.options import ComputeOptions, DataOptions
-from studentsearch.jobs.search import SearchOptions, search
+from studentsearch.jobs.search import search
+from studentsearch.jobs.search_options import SearchOptions
 from studentsearch.jobs.study import StudyOptions, study
 from studentsearch.jobs.teach import TeachOptions, teach
 from studentsearch.jobs.training import TrainingRecipe

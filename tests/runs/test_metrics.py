@@ -112,3 +112,26 @@ def test_a_course_that_changed_after_its_run_ended_is_refused(tmp_path: Path) ->
     file.write_text("step,loss\n1,2.6\n")
     with pytest.raises(InputFileError, match="was changed after the run ended"):
         read_course(file, sha256=sha256)
+
+
+@pytest.mark.parametrize("after_step", [0, 2])
+def test_rewound_rows_stay_on_the_disk_until_another_is_written(file: Path, after_step: int) -> None:
+    metrics = MetricsFile(file)
+    rows(metrics, 1, 4)
+    before, whole = metrics.mark(), file.read_text()
+    metrics.rewind(after_step=after_step)
+    assert file.read_text() == whole
+    MetricsFile(file).go_back(before)  # a kill at this moment: the checkpoint from before is still good
+    rewound = metrics.mark()
+    rows(metrics, after_step + 1, after_step + 1)
+    assert len(file.read_text().splitlines()) == after_step + 2
+    MetricsFile(file).go_back(rewound)
+    assert len(file.read_text().splitlines()) == (after_step + 1 if after_step else 0)
+
+
+def test_a_file_that_changed_meanwhile_is_not_rewound(file: Path) -> None:
+    metrics = MetricsFile(file)
+    rows(metrics, 1, 3)
+    file.write_text(file.read_text().replace("0.2", "0.3"))
+    with pytest.raises(InputFileError, match="was changed while the run went on"):
+        metrics.rewind(after_step=1)
