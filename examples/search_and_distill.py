@@ -3,7 +3,7 @@
 Runs on embedded digits in a few seconds: python examples/search_and_distill.py FOLDER
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import torch
@@ -20,17 +20,19 @@ from studentsearch.api import (
 )
 
 
-def main(folder: Path) -> None:
+def run(folder: Path, flops: str, epochs: int) -> None:
     """Search, distil, load.
 
     Args:
         folder: Where the two runs are written.
+        flops: What is kept of the teacher, such as 60%.
+        epochs: Length of the distillation.
     """
     compute = ComputeOptions(device="cpu", precision="float32", threads=1)
     (found,) = search(
         SearchOptions(
             teacher="densenet_digits",
-            budgets=("60%",),
+            budgets=(flops,),
             out=folder / "search",
             compute=compute,
             recipe=SearchRecipe(steps=80, gate_rate=0.3, weight_rate=0.3),
@@ -44,15 +46,25 @@ def main(folder: Path) -> None:
             out=folder / "distill",
             init="inherit",
             compute=compute,
-            recipe=TrainingRecipe(epochs=3, batch=64, rate=0.02, schedule="cosine"),
+            recipe=TrainingRecipe(epochs=epochs, batch=64, rate=0.02, schedule="cosine"),
         )
     )
-    print(f"distilled: {distilled.last.accuracy_test:.2f} %; the teacher: {distilled.teacher:.2f} %")
+    print(f"distilled: {distilled.last.accuracy_test:.2f} %; the teacher: {distilled.teachers[0]:.2f} %")
 
     student = studentsearch.load(distilled.folder)
     logits = student(torch.zeros(1, 1, 8, 8))
     print(f"loaded from {distilled.folder}: logits of shape {tuple(logits.shape)}")
 
 
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="Search a student in a small DenseNet and distil it.")
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("runs/example"))
+    parser.add_argument("--flops", default="60%", help="what is kept of the teacher")
+    parser.add_argument("--epochs", type=int, default=3, help="length of the distillation")
+    arguments = parser.parse_args()
+    run(arguments.folder, arguments.flops, arguments.epochs)
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "runs/example"))
+    main()

@@ -15,15 +15,14 @@ from optuna.storages.journal import JournalFileBackend
 from studentsearch.api import ComputeOptions, SearchOptions, SearchRecipe, search
 from studentsearch.errors import BudgetNotReachedError, DivergedError
 
-BUDGET = "60%"
 
-
-def held_out_accuracy(trial: optuna.Trial, folder: Path, steps: int) -> float:
+def held_out_accuracy(trial: optuna.Trial, folder: Path, flops: str, steps: int) -> float:
     """Search once with the knobs of a trial.
 
     Args:
         trial: Chooses the knobs.
         folder: Holds one run a trial.
+        flops: What is kept of the teacher, such as 60%.
         steps: Length of each search.
 
     Returns:
@@ -37,7 +36,7 @@ def held_out_accuracy(trial: optuna.Trial, folder: Path, steps: int) -> float:
     )
     options = SearchOptions(
         teacher="densenet_digits",
-        budgets=(BUDGET,),
+        budgets=(flops,),
         out=folder / f"trial-{trial.number}",
         compute=ComputeOptions(device="cpu", precision="float32", threads=1),
         recipe=recipe,
@@ -52,6 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Sweep search knobs on embedded digits.")
     parser.add_argument("folder", type=Path, nargs="?", default=Path("runs/sweep"))
     parser.add_argument("--trials", type=int, default=10, help="trials of this process")
+    parser.add_argument("--flops", default="60%", help="what is kept of the teacher")
     parser.add_argument("--steps", type=int, default=100, help="steps of each search")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ def main() -> None:
         load_if_exists=True,
     )
     study.optimize(
-        lambda trial: held_out_accuracy(trial, arguments.folder, arguments.steps),
+        lambda trial: held_out_accuracy(trial, arguments.folder, arguments.flops, arguments.steps),
         n_trials=arguments.trials,
         catch=(BudgetNotReachedError, DivergedError),  # a failed trial is a fact about its knobs
     )

@@ -26,15 +26,27 @@ def call_own_function(name: str, what: str, offered: Mapping[str, int]) -> objec
     Raises:
         UsageError: The function cannot be imported, or fails; its own error is in the message.
     """
-    module_name, separator, function_name = name.removeprefix(PREFIX).partition(":")
-    if not (module_name and separator and function_name):
-        raise UsageError(f'{what} "{name}" names no function; expected python:module:function')
     with _working_directory_importable():
-        function = _import_function(f'{what} "{name}"', module_name, function_name)
+        function = _own_function(name, what)
         try:
             return function(**{key: offered[key] for key in _accepted(function, tuple(offered))})
         except Exception as error:
             raise UsageError(f'{what} "{name}" failed: {type(error).__name__}: {_one_line(error)}; mend it') from error
+
+
+def import_own_function(name: str, what: str) -> None:
+    """Import what a user typed, so that rules which its module teaches hold before anything else is opened.
+
+    Args:
+        name: Any name; only `python:module:function` is imported.
+        what: What it shall give, for messages: "teacher", "data".
+
+    Raises:
+        UsageError: The function cannot be imported.
+    """
+    if name.startswith(PREFIX):
+        with _working_directory_importable():
+            _own_function(name, what)
 
 
 def require_typed(name: str, typed: Collection[str], *, what: str, option: str, source: Path) -> str:
@@ -61,6 +73,13 @@ def require_typed(name: str, typed: Collection[str], *, what: str, option: str, 
             f"if you trust it, give {option} {name} yourself"
         )
     return name
+
+
+def _own_function(name: str, what: str) -> Callable[..., object]:
+    module_name, separator, function_name = name.removeprefix(PREFIX).partition(":")
+    if not (module_name and separator and function_name):
+        raise UsageError(f'{what} "{name}" names no function; expected python:module:function')
+    return _import_function(f'{what} "{name}"', module_name, function_name)
 
 
 def _import_function(label: str, module_name: str, function_name: str) -> Callable[..., object]:

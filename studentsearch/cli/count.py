@@ -23,7 +23,7 @@ Shape = Annotated[
     typer.Option(
         "--image-size",
         metavar="CxHxW",
-        help="Channels, height and width of one image, such as 3x32x32.",
+        help="Channels, height and width of one image, such as 3x32x32; of several inputs 3x32x32,1x8x8.",
         show_default="what the network is for",
     ),
 ]
@@ -41,15 +41,24 @@ def count(
     classes: Classes = None,
     image_size: Shape = None,
     skip: option.Skip = None,
+    logits: option.Logits = None,
     as_json: option.Json = False,
 ) -> None:
     """Count multiply-accumulates and parameters of a network, and say what a search would gate."""
     from studentsearch.jobs.count import count as run_count
     from studentsearch.report.live import RichProgress
 
-    shape = None if image_size is None else parse_image_shape(image_size)
+    shapes = () if image_size is None else tuple(parse_image_shape(text) for text in image_size.split(","))
     with RichProgress() as progress:
-        counted = run_count(model, num_classes=classes, input_shape=shape, skip=tuple(skip or ()), progress=progress)
+        counted = run_count(
+            model,
+            num_classes=classes,
+            input_shape=shapes[0] if shapes else None,
+            more_shapes=shapes[1:],
+            skip=tuple(skip or ()),
+            logits=logits,
+            progress=progress,
+        )
     counts = counted.as_dict()
     if as_json:
         show_json(counts)

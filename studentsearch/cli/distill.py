@@ -57,6 +57,15 @@ Teacher = Annotated[
         rich_help_panel=_TEACHERS,
     ),
 ]
+TeacherLogits = Annotated[
+    str | None,
+    typer.Option(
+        "--teacher-logits",
+        metavar="KEY",
+        help="As --logits, for teachers that return several outputs; a search's teacher keeps the search's.",
+        rich_help_panel=_TEACHERS,
+    ),
+]
 Via = Annotated[
     str | None,
     typer.Option(
@@ -77,11 +86,13 @@ def distill(
     init: Init = "scratch",
     teacher: Teacher = None,
     weights: option.SeveralWeights = None,
+    teacher_logits: TeacherLogits = None,
     via: Via = None,
     loss: LossGroup,
     training: TrainingGroup,
     out: option.Out = None,
     images: DataGroup,
+    logits: option.Logits = None,
     compute: ComputeGroup,
     as_json: option.Json = False,
 ) -> None:
@@ -115,6 +126,8 @@ def distill(
         ),
         compute=compute.options(),
         recipe=training.training(default_training_recipe(init) if usual is None else usual.training),
+        logits=logits,
+        teacher_logits=teacher_logits,
     )
     _run(options, as_json=as_json)
 

@@ -13,6 +13,7 @@ Model = Annotated[str, typer.Argument(metavar="MODEL", help=option.MODEL_HELP)]
 def evaluate(
     model: Model,
     weights: option.Weights = None,
+    logits: option.Logits = None,
     data: option.DataName = None,
     data_root: option.DataRoot = None,
     download: option.Download = False,
@@ -32,8 +33,9 @@ def evaluate(
 
     images = DataOptions(name=data, data_root=data_root, download=download, image_size=image_size, mean=mean, std=std)
     compute = ComputeOptions(device=device, precision=precision, threads=threads)
+    options = EvaluateOptions(model=model, weights=weights, data=images, compute=compute, logits=logits)
     with RichProgress() as progress:
-        result = run_evaluate(EvaluateOptions(model=model, weights=weights, data=images, compute=compute), progress)
+        result = run_evaluate(options, progress)
     if as_json:
         show_json(result.as_json())
     else:

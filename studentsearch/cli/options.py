@@ -85,6 +85,15 @@ Skip = Annotated[
         "--skip", metavar="PATTERN", help="Leave layers whole whose path matches, such as layer4.*; may be repeated."
     ),
 ]
+Logits = Annotated[
+    str | None,
+    typer.Option(
+        "--logits",
+        metavar="KEY",
+        help="Which output of a network that returns several is trained and evaluated: its key (out, heads.cat) or its "
+        "position. Without it: out, else logits, else the first of shape [B, classes].",
+    ),
+]
 Out = Annotated[
     Path | None,
     typer.Option("--out", metavar="FOLDER", help="The run folder; an unfinished run of the same options continues."),

@@ -87,6 +87,7 @@ def search(
     teacher: Teacher = "densenet",
     weights: option.Weights = None,
     images: DataGroup,
+    logits: option.Logits = None,
     out: option.Out = None,
     skip: option.Skip = None,
     steps: Steps = None,
@@ -127,6 +128,7 @@ def search(
         compute=compute.options(),
         recipe=recipe,
         skip=tuple(skip or ()),
+        logits=logits,
     )
     _run(options, as_json=as_json)
 

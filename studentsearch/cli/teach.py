@@ -20,6 +20,7 @@ def teach(
     model: Model,
     *,
     images: DataGroup,
+    logits: option.Logits = None,
     out: option.Out = None,
     training: TrainingGroup,
     compute: ComputeGroup,
@@ -41,6 +42,7 @@ def teach(
         data=chosen,
         compute=compute.options(),
         recipe=training.training(usual.training),
+        logits=logits,
     )
     _run(options, as_json=as_json)
 

@@ -13,6 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from studentsearch.engine.runtime import Runtime
 from studentsearch.errors import UsageError
+from studentsearch.outputs import ALONE, OutputPlace
 
 TIMED_IMAGES = 128
 """How many images a pass has whose time is taken."""
@@ -45,13 +46,16 @@ class Evaluation:
     num_images: int
 
 
-def evaluate(model: nn.Module, batches: Iterable[LabelledBatch], runtime: Runtime) -> Evaluation:
+def evaluate(
+    model: nn.Module, batches: Iterable[LabelledBatch], runtime: Runtime, logits: OutputPlace = ALONE
+) -> Evaluation:
     """Accuracy and loss of a network in evaluation mode; its modes are as before afterwards.
 
     Args:
         model: Maps `[B, C, H, W]` to logits `[B, classes]`; lies on the runtime's device.
         batches: At least one batch.
         runtime: Where and how precisely to compute.
+        logits: Where the logits stand in what the network returns.
 
     Returns:
         The evaluation.
@@ -64,10 +68,10 @@ def evaluate(model: nn.Module, batches: Iterable[LabelledBatch], runtime: Runtim
         model.eval()
         for batch in batches:
             with runtime.autocast():
-                logits = model(batch.inputs)
-            logits = logits.float()
-            num_right += int((logits.argmax(dim=1) == batch.labels).sum())
-            loss += float(F.cross_entropy(logits, batch.labels, reduction="sum"))
+                scores = logits.taken_from(model(batch.inputs))
+            scores = scores.float()
+            num_right += int((scores.argmax(dim=1) == batch.labels).sum())
+            loss += float(F.cross_entropy(scores, batch.labels, reduction="sum"))
             num_images += len(batch.labels)
     if not num_images:
         raise UsageError("no pictures to evaluate on: expected at least one")

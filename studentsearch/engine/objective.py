@@ -8,6 +8,8 @@ from typing import Protocol
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from studentsearch.outputs import ALONE, OutputPlace
+
 Autocast = Callable[[], AbstractContextManager[None]]
 """Makes the context in which a forward pass runs; `Runtime.autocast` is one."""
 
@@ -48,14 +50,15 @@ class Objective(Protocol):
 class CrossEntropy:
     """Cross entropy to the labels."""
 
-    def __init__(self, module: nn.Module, autocast: Autocast) -> None:
+    def __init__(self, module: nn.Module, autocast: Autocast, logits: OutputPlace = ALONE) -> None:
         """Keep the network.
 
         Args:
-            module: `[B, C, H, W]` to logits `[B, K]`.
+            module: `[B, C, H, W]` to logits `[B, K]`, and what else it returns.
             autocast: Makes the context of a forward pass.
+            logits: Where the logits stand in what it returns in training mode.
         """
-        self._module, self._autocast = module, autocast
+        self._module, self._autocast, self._logits = module, autocast, logits
         self.trained = nn.Module()
 
     def backward(self, inputs: Tensor, labels: Tensor, moment: Moment) -> Mapping[str, Tensor]:  # noqa: ARG002
@@ -70,7 +73,7 @@ class CrossEntropy:
             `loss`.
         """
         with self._autocast():
-            logits = self._module(inputs)
+            logits = self._logits.taken_from(self._module(inputs))
         loss = F.cross_entropy(logits.float(), labels)
         loss.backward()  # type: ignore[no-untyped-call]
         return {"loss": loss.detach()}

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 import operator
+from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import TypeAlias
 
 import torch
@@ -22,12 +24,17 @@ Argument: TypeAlias = "bool | int | float | str | tuple[Argument, ...] | None"
 INPUT = "$input"  # ("$input", i): the i-th tensor that the call reads
 BATCH = "$batch"  # ("$batch", k): k times the batch size
 _SLICE = "$slice"
-_DICT = "$dict"  # ("$dict", (key, value), ...)
+DICT = "$dict"  # ("$dict", (key, value), ...)
+NAMED = "$named"  # ("$named", name of a named tuple, (field, value), ...)
 _ELLIPSIS = "$ellipsis"
 _DTYPE = "$dtype"
 _INFINITY = "$infinity"  # ("$infinity", sign)
 _NAN = "$nan"
 _DTYPES = {str(found).removeprefix("torch."): found for found in vars(torch).values() if isinstance(found, torch.dtype)}
+
+_NAMES_OF_MODEL_PY = frozenset({
+    *("Constant", "F", "NamedTuple", "Path", "Select", "StochasticDepth", "Student", "Tensor", "build", "nn", "torch"),
+})
 
 _SPELLED: dict[object, str] = {
     operator.add: "torch.add",
@@ -147,10 +154,13 @@ def encode(value: object, place_of: Callable[[fx.Node], int], batch: int) -> Arg
             return (BATCH, value // batch) if value and value % batch == 0 else value
         case float():
             return encode_number(value)
+        case tuple() if hasattr(value, "_fields"):
+            items = zip(value._fields, value, strict=True)
+            return (NAMED, type(value).__name__, *((name, encode(item, place_of, batch)) for name, item in items))
         case tuple() | list():
             return tuple(encode(item, place_of, batch) for item in value)
         case Mapping() if all(isinstance(key, str) for key in value):
-            return (_DICT, *((key, encode(item, place_of, batch)) for key, item in value.items()))
+            return (DICT, *((key, encode(item, place_of, batch)) for key, item in value.items()))
         case slice():
             return (_SLICE, *(encode(part, place_of, batch) for part in (value.start, value.stop, value.step)))
         case _ if value is Ellipsis:
@@ -208,12 +218,75 @@ def decode(argument: Argument, inputs: Sequence[object], batch: object) -> objec
             return _DTYPES[name]
         case ("$dict", *items):
             return {str(item[0]): decode(item[1], inputs, batch) for item in items if isinstance(item, tuple)}
+        case ("$named", str(name), *items):
+            pairs = [item for item in items if isinstance(item, tuple)]
+            make = named_tuple(name, tuple(str(item[0]) for item in pairs))
+            return make(*(decode(item[1], inputs, batch) for item in pairs))
         case ("$infinity", int(sign)):
             return math.copysign(math.inf, sign)
         case ("$nan",):
             return math.nan
         case _:
             return tuple(decode(item, inputs, batch) for item in argument)
+
+
+def mentions_batch(argument: Argument) -> bool:
+    """Whether an argument depends on the batch size."""
+    return isinstance(argument, tuple) and (argument[:1] == (BATCH,) or any(mentions_batch(item) for item in argument))
+
+
+@cache
+def named_tuple(name: str, fields: tuple[str, ...]) -> Callable[..., tuple[object, ...]]:
+    """A class of named tuples; the same one for the same names.
+
+    Args:
+        name: Its name.
+        fields: Its fields.
+
+    Returns:
+        The class.
+
+    Raises:
+        UnsupportedGraphError: A name that Python does not allow there.
+    """
+    try:
+        return namedtuple(name, fields)
+    except ValueError as error:
+        raise UnsupportedGraphError(f"a named tuple {name!r}: {error}; give it and its fields other names") from error
+
+
+def named_tuples(argument: Argument) -> dict[str, tuple[str, ...]]:
+    """The named tuples in an argument.
+
+    Args:
+        argument: What `encode` gave.
+
+    Returns:
+        The fields of each by its name, those inside first.
+
+    Raises:
+        UnsupportedGraphError: Two of one name have different fields, or the name means something else in model.py.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    if not isinstance(argument, tuple):
+        return found
+    own: dict[str, tuple[str, ...]] = {}
+    if argument[:1] == (NAMED,):
+        if argument[1] in _NAMES_OF_MODEL_PY:
+            raise UnsupportedGraphError(
+                f"returns a named tuple called {argument[1]}, which means something else in a student's model.py; "
+                "give it another name"
+            )
+        own[str(argument[1])] = tuple(str(item[0]) for item in argument[2:] if isinstance(item, tuple))
+        named_tuple(*next(iter(own.items())))  # refuses names that are no identifiers
+    for names in (*map(named_tuples, argument), own):
+        for name, fields in names.items():
+            if found.setdefault(name, fields) != fields:
+                raise UnsupportedGraphError(
+                    f"returns two kinds of named tuples called {name}, with fields {', '.join(found[name])} and "
+                    f"{', '.join(fields)}; give one of them another name"
+                )
+    return found
 
 
 def write(argument: Argument, inputs: Sequence[str], batch: str) -> str:
@@ -243,6 +316,9 @@ def write(argument: Argument, inputs: Sequence[str], batch: str) -> str:
         case ("$dict", *items):
             pairs = (item for item in items if isinstance(item, tuple))
             return f"{{{', '.join(f'{item[0]!r}: {write(item[1], inputs, batch)}' for item in pairs)}}}"
+        case ("$named", str(name), *items):
+            pairs = (item for item in items if isinstance(item, tuple))
+            return f"{name}({', '.join(f'{item[0]}={write(item[1], inputs, batch)}' for item in pairs)})"
         case ("$infinity", int(sign)):
             return 'float("inf")' if sign > 0 else 'float("-inf")'
         case ("$nan",):
@@ -281,10 +357,23 @@ def argument_problem(argument: Argument, num_inputs: int) -> str | None:
         case ("$dict", *items):
             is_pairs = all(isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str) for item in items)
             return _first_problem(items, num_inputs) if is_pairs else "a dictionary of another form"
+        case ("$named", str(), *items):
+            is_pairs = all(isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str) for item in items)
+            if not is_pairs or not _can_be_named(argument):
+                return "a named tuple of another form"
+            return _first_problem(items, num_inputs)
         case (str(mark), *_) if mark.startswith("$"):
             return f"the mark {mark!a:.60}"
         case _:
             return _first_problem(argument, num_inputs)
+
+
+def _can_be_named(argument: Argument) -> bool:
+    try:
+        named_tuples(argument)
+    except UnsupportedGraphError:
+        return False
+    return True
 
 
 def _first_problem(arguments: Sequence[Argument], num_inputs: int) -> str | None:

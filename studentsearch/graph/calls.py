@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import chain
 from typing import cast
 
@@ -104,6 +104,19 @@ def map_leaves(function: Callable[[object], object], value: object) -> object:
     if isinstance(value, Mapping):
         return {key: map_leaves(function, item) for key, item in value.items()}
     return function(value)
+
+
+def without_dataclasses(value: object) -> object:
+    """`value` with every dataclass in it as the dict of its fields, and every mapping as a dict."""
+    if isinstance(value, Mapping):
+        return {key: without_dataclasses(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        items = [without_dataclasses(item) for item in value]
+        make: Callable[..., object] = type(value)
+        return make(*items) if hasattr(value, "_fields") else make(items)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: without_dataclasses(getattr(value, field.name)) for field in fields(value)}
+    return value
 
 
 def append(graph: fx.Graph, call: Call) -> fx.Node | None:

@@ -136,7 +136,7 @@ def _constructor_argument(module: nn.Module, name: str, path: str) -> Argument:
         case Select(), "channels":
             return tuple(module.channels.tolist())
         case Constant(), "num_channels":
-            return module.value.numel()
+            return module.value.shape[0]
         case nn.PReLU(), "init":
             return 0.25
         case nn.MultiheadAttention(), "bias":

@@ -94,21 +94,25 @@ def with_torch_names(fx_node: fx.Node) -> None:
     fx_node.kwargs = {_SYNONYMS.get(name, name): value for name, value in fx_node.kwargs.items()}
 
 
-def number_like(fx_node: fx.Node) -> fx.Node | None:
+def changes_kind(fx_node: fx.Node) -> bool:
+    """Whether a change of type makes floating-point numbers of others, or others of these; a student keeps its own."""
+    before, after = first_read(fx_node).meta["value"].dtype, fx_node.meta["value"].dtype
+    return before != after and not (before.is_floating_point and after.is_floating_point)
+
+
+def number_like(fx_node: fx.Node) -> fx.Node:
     """The tensor whose type a call gives to a mask or to integers (`(x > 0).float()`): what these were made of.
 
     Args:
-        fx_node: A recorded call that may change the type of its first tensor.
+        fx_node: A recorded call that makes floating-point numbers of its first tensor.
 
     Returns:
-        A tensor of floating-point numbers; None where the first tensor has such a type, which a student keeps.
+        A tensor of floating-point numbers.
 
     Raises:
         UnsupportedGraphError: Nothing of the kind is found.
     """
     made_of = first_read(fx_node)
-    if made_of.meta["value"].is_floating_point() or not fx_node.meta["value"].is_floating_point():
-        return None
     seen = [made_of]
     for node in seen:
         if isinstance(node.meta["value"], Tensor) and node.meta["value"].is_floating_point() and node.op != "get_attr":

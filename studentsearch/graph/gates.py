@@ -73,16 +73,19 @@ def gate_sites(network: Network) -> tuple[GateSite, ...]:
         network: Any traced network.
 
     Returns:
-        One site a reader; readers of image channels, grouped convolutions and layers that another call leaves whole
-        have none.
+        One site a reader; readers of image channels, grouped convolutions, layers that another call leaves whole, and
+        readers that the logits do not depend on, whose gates no loss would hold open, have none.
     """
     units = shared_units(network)
     calls = _calls(network)
     images = _image_readers(network)
+    trained = _before_logits(network)
     sites: list[GateSite] = []
     start = 0
     for node in network.nodes:
         if node.path not in calls or calls[node.path][0] != node.index or images & set(calls[node.path]):
+            continue
+        if trained.isdisjoint(calls[node.path]):
             continue
         unit = joined([units[network.nodes[index].inputs[0]] for index in calls[node.path]])
         is_own = np.array_equal(unit, np.arange(len(unit)))
@@ -112,12 +115,13 @@ def left_whole(network: Network, sites: Sequence[GateSite]) -> tuple[LeftWhole, 
         In topological order, a layer once.
     """
     gated = {site.path for site in sites}
-    images = _image_readers(network)
+    images, trained = _image_readers(network), _before_logits(network)
     found: dict[str, str] = {}
     for node in network.nodes:
         reason = node.whole
         if not reason and node.operation.kind in READERS and node.path not in gated:
             reason = "reads the image" if node.index in images else ""
+            reason = reason if node.index in trained else "the logits do not depend on it"
         if not reason and is_grouped(node):
             depthwise = node.operation.integer("groups") == node.operation.integer("in_channels")
             reason = (
@@ -165,6 +169,15 @@ def _image_readers(network: Network) -> set[int]:
         for node in network.nodes
         if is_reader(node) and images & set(np.unique(origins[node.inputs[0]].producers).tolist())
     }
+
+
+def _before_logits(network: Network) -> set[int]:
+    """Indices of the nodes that the logits are computed from."""
+    found = {network.logits.index}
+    for node in reversed(network.nodes):
+        if node.index in found:
+            found.update(node.inputs)
+    return found
 
 
 def _calls(network: Network) -> dict[str, tuple[int, ...]]:

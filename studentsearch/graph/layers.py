@@ -51,6 +51,7 @@ class Constant(nn.Module):
         windows: tuple[tuple[int, ...], ...] = (),
         sizes: tuple[int, ...] = (),
         made_for: tuple[int, ...] = (),
+        border: tuple[int, ...] = (),
     ) -> None:
         """Keep the channels and what tells the positions: those of a tensor, behind windows, or fixed sizes.
 
@@ -64,11 +65,12 @@ class Constant(nn.Module):
                 cuts off in all.
             sizes: Fixed positions, where no windows tell them.
             made_for: The tensor's own positions for which `sizes` hold; any others are refused.
+            border: For every spatial axis how many positions at either end have numbers of their own.
         """
         super().__init__()
         self.axis, self.rank, self.like_axis, self.windows = axis, rank, like_axis, windows
-        self.sizes, self.made_for = sizes, made_for
-        self.value = nn.Parameter(torch.zeros(num_channels))
+        self.sizes, self.made_for, self.border = sizes, made_for, border
+        self.value = nn.Parameter(torch.zeros(num_channels, *(2 * width + 1 for width in border)))
 
     def forward(self, x: Tensor) -> Tensor:
         """The constant, of the size of `x` but for its channels."""
@@ -88,6 +90,15 @@ class Constant(nn.Module):
                 room = places[axis] + 2 * padding - extent
                 rounded_up = window[-1] and room % stride and (room // stride + 1) * stride < places[axis] + padding
                 places[axis] = room // stride + (2 if rounded_up else 1)
+        if self.border:
+            value = self.value.to(x.dtype)
+            for axis, (width, length) in enumerate(zip(self.border, places, strict=True), start=1):
+                if length < 2 * width + 1:
+                    raise ValueError(f"made for at least {2 * width + 1} positions, found {length}; give larger images")
+                place = torch.arange(length, device=x.device)
+                first, last = place.clamp(max=width), (place - length + 1 + 2 * width).clamp(min=width)
+                value = value.index_select(axis, torch.where(place < width, first, last))
+            return value.expand(x.shape[0], *value.shape)
         size, shape = [x.shape[0], *places], [1] * self.rank
         size.insert(self.axis, self.value.numel())
         shape[self.axis] = -1

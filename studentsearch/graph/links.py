@@ -142,6 +142,13 @@ def all_of(num_inputs: int, num_channels: int) -> Link:
     )
 
 
+def mask_of(channels: Indices, num_channels: int) -> Mask:
+    """Channels by index as a mask `[num_channels]`."""
+    mask = np.zeros(num_channels, dtype=np.bool_)
+    mask[channels] = True
+    return mask
+
+
 def taking(sources: Indices, num_inputs: int) -> Link:
     """Channel i takes the channels of row i.
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from studentsearch.graph.constancy import bordered_nodes, constant_nodes
 from studentsearch.graph.gates import GateSite
 from studentsearch.graph.links import Indices, Mask
 from studentsearch.graph.network import Network
@@ -23,12 +24,25 @@ class Liveness:
     Attributes:
         needed: For every node `[..., C]`, its output channels that something still needs.
         reads: For every reader, by node index, `[..., C_in]`, the input entries that its kept weights use.
+        constant: By node index `[...]`, whether it is one number a channel whatever the image, and is not computed; no
+            entry where it never is.
+        bordered: The same for layers that are such a constant but for their border.
         image_is_needed: `[...]`, whether any path from an image to the output is left.
     """
 
     needed: tuple[Mask, ...]
     reads: dict[int, Mask]
     image_is_needed: Mask
+    constant: dict[int, Mask]
+    bordered: dict[int, Mask]
+
+    def is_constant(self, index: int) -> bool:
+        """Whether a node is a constant that is not computed; unbatched masks only."""
+        return index in self.constant and bool(self.constant[index])
+
+    def is_bordered(self, index: int) -> bool:
+        """Whether a layer is a constant but for its border, and is not computed; unbatched masks only."""
+        return index in self.bordered and bool(self.bordered[index])
 
     def is_emptied(self, reader: int) -> bool:
         """Whether a reader lost all its inputs while its (constant) outputs are still needed; unbatched masks only."""
@@ -56,10 +70,13 @@ def liveness(network: Network, sites: tuple[GateSite, ...], is_open: Mask) -> Li
         _backward(network, gates, needed, reads)
         if not _agree(reused, needed):
             break
+    constant = constant_nodes(network, needed, reads, leading)
     images = [needed[node.index] for node in network.nodes if node.operation.kind == "Input"]
     return Liveness(
         needed=tuple(needed),
         reads=reads,
+        constant=constant,
+        bordered=bordered_nodes(network, constant),
         image_is_needed=np.asarray(np.any([image.any(axis=-1) for image in images], axis=0)),
     )
 

@@ -24,9 +24,13 @@ def node_macs(alive: Liveness, node: Node) -> Counts:
         node: Any node of the network.
 
     Returns:
-        `[...]` int64; 0 for everything but convolutions and linear layers, as in torchvision's published figures.
+        `[...]` int64; 0 for constants that are not computed, and for everything but convolutions and linear layers, as
+        in torchvision's published figures.
     """
     outputs = alive.needed[node.index].sum(axis=-1, dtype=np.int64)
+    for known in (alive.constant, alive.bordered):
+        if node.index in known:
+            outputs = np.where(known[node.index], 0, outputs)
     if is_reader(node):
         return np.asarray(outputs * alive.reads[node.index].sum(axis=-1, dtype=np.int64) * node.work)
     return np.asarray(outputs * node.work)

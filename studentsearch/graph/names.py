@@ -16,7 +16,7 @@ _USED_BY_CODE = frozenset({
 })
 """What the source of a student means by these names; a step of one of them would shadow it."""
 _OF_A_MODULE = frozenset(dir(nn.Module()))
-_OF_THE_ROOT = _OF_A_MODULE | frozenset(dir(fx.GraphModule)) | {"meta", "_graph", "_code"}
+_OF_THE_ROOT = _OF_A_MODULE | frozenset(dir(fx.GraphModule)) | {"meta", "self", "_graph", "_code"}
 _MAX_LENGTH = 500
 
 

@@ -25,7 +25,8 @@ class Operation:
     Attributes:
         kind: A torch.nn class (`Conv2d`, `ReLU`), or one of `Input`, `Parameter`, `Concat`, `Add`, `Output`, `Select`,
             `Constant`, `StochasticDepth`, or `Call` for any other function of torch.
-        arguments: Constructor arguments by name; of a `Call` its `function`, `arguments` and `options`.
+        arguments: Constructor arguments by name; of a `Call` its `function`, `arguments` and `options`; of an `Output`
+            the `structure` in which several tensors are returned, and which of them the `logits` are.
     """
 
     kind: str
@@ -35,6 +36,11 @@ class Operation:
     def name(self) -> str:
         """The kind, or the function that is called."""
         return str(self.arguments["function"]) if self.kind == "Call" else self.kind
+
+    @property
+    def logits(self) -> int:
+        """Of an `Output`: which of the tensors that it reads is trained and evaluated."""
+        return self.integer("logits") if "logits" in self.arguments else 0
 
     def integer(self, name: str) -> int:
         """The integer argument `name`; a missing or other-typed one is a bug of ours."""
@@ -124,9 +130,15 @@ class Network:
         return tuple(node.shape for node in self.nodes if node.operation.kind == "Input")
 
     @property
+    def logits(self) -> Node:
+        """The node whose tensor is trained and evaluated; the first of several outputs where none was named."""
+        end = self.nodes[-1]
+        return self.nodes[end.inputs[end.operation.logits]]
+
+    @property
     def num_outputs(self) -> int:
         """Classes, or features of the last layer."""
-        return self.nodes[-1].num_channels
+        return self.logits.num_channels
 
     @property
     def reused(self) -> tuple[tuple[int, ...], ...]:

@@ -20,7 +20,7 @@ from torch.fx.node import Argument
 from torch.overrides import TorchFunctionMode
 
 from studentsearch.errors import UnsupportedGraphError
-from studentsearch.graph.calls import Call, append, map_leaves, tensors_in
+from studentsearch.graph.calls import Call, append, map_leaves, tensors_in, without_dataclasses
 from studentsearch.graph.constants import Constants
 from studentsearch.graph.dropouts import announced, dropout_of
 from studentsearch.graph.leaves import is_leaf, refuse_unfollowed
@@ -151,10 +151,12 @@ class _Recorder(TorchFunctionMode):
                 leaf = path if path and is_leaf(part) else None
                 self._watch(path, part, is_leaf=leaf is not None)
         with self:
-            result = copied(*inputs)
+            answer = copied(*inputs)
+        result = without_dataclasses(answer)
         if next(tensors_in(result), None) is None:
             raise self._unsupported(
-                f"forward returns a {type(result).__name__}", "return a tensor, or a tuple, list or dict of tensors"
+                f"forward returns a {type(answer).__name__}",
+                "return a tensor, or a tuple, list, dict or dataclass of tensors",
             )
         result = map_leaves(self._on_meta, result)
         self._note(self.graph.output(cast("Argument", map_leaves(self._to_node, result))), result)

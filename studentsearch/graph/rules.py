@@ -120,13 +120,12 @@ _POINTWISE = (
     ),
     *("sigmoid", "tanh", "reciprocal", "lerp", "addcmul", "true_divide", "multiply", "subtract", "divide", "rsub"),
 )
-COMPARISONS = frozenset(
-    f"torch.{name}"
-    for name in (
-        *("gt", "lt", "ge", "le", "eq", "ne", "isnan", "isinf"),
-        *("logical_and", "logical_or", "logical_not", "bitwise_and", "bitwise_or", "bitwise_not"),
-    )
-)
+COMPARISONS = frozenset({
+    *("torch.gt", "torch.lt", "torch.ge", "torch.le", "torch.eq", "torch.ne", "torch.isnan", "torch.isinf"),
+    *("torch.logical_and", "torch.logical_or", "torch.logical_not"),
+    *("torch.bitwise_and", "torch.bitwise_or", "torch.bitwise_not", "Tensor.to"),  # to masks and integers
+})
+"""Operations that give no floating-point numbers."""
 _POOLS = tuple(
     f"{kind}Pool{n}d"
     for kind in ("Max", "Avg", "LP", "AdaptiveAvg", "AdaptiveMax")

@@ -10,13 +10,14 @@ from typing import TypeAlias
 from torch import Tensor, fx, nn
 
 from studentsearch.errors import UnsupportedGraphError
-from studentsearch.graph.arguments import INPUT, encode, function_name
+from studentsearch.graph.arguments import INPUT, encode, function_name, mentions_batch, named_tuples
 from studentsearch.graph.describe import WEIGHTED_CALLS, describe_module, describe_pooling
 from studentsearch.graph.functional import (
     BY_SIZES,
     EXTREMES,
     MIXED,
     TAKEN_APART,
+    changes_kind,
     first_read,
     layer_of_call,
     named_operation,
@@ -51,7 +52,17 @@ from studentsearch.graph.writer import NodeWriter
 _Value: TypeAlias = "Node | Moved | str | tuple[_Value, ...]"  # a str is the name of a parameter
 _PASSED_ON = frozenset({
     *("Tensor.contiguous", "torch.clone", "Tensor.float", "Tensor.to", "Tensor.type_as", "torch.detach", "Tensor.type"),
-    *("Tensor.requires_grad_", "Tensor.half", "Tensor.double", "torch.alias", "Tensor.cpu", "Tensor.bfloat16"),
+    *(
+        "Tensor.bool",
+        "Tensor.int",
+        "Tensor.long",
+        "Tensor.requires_grad_",
+        "Tensor.half",
+        "Tensor.double",
+        "torch.alias",
+        "Tensor.cpu",
+        "Tensor.bfloat16",
+    ),
 })
 
 
@@ -150,6 +161,9 @@ class _Conversion:
     def _output(self, fx_node: fx.Node) -> Node:
         given: list[fx.Node] = []
         structure = encode(fx_node.args[0], numbering(given), BATCH)
+        named_tuples(structure)  # refuses what model.py could not hold
+        if mentions_batch(structure):
+            raise UnsupportedGraphError("returns a number that depends on the batch size; return tensors alone")
         sources = tuple(self._node(item) for item in given)
         operation = Operation(kind="Output", arguments={} if structure == (INPUT, 0) else {"structure": structure})
         first = sources[0]
@@ -198,11 +212,7 @@ class _Conversion:
             return pieces[index]
         with_torch_names(fx_node)
         if name in _PASSED_ON:
-            like = number_like(fx_node)
-            if like is None:
-                return self._values[first_read(fx_node)]
-            typed = call("Tensor.type_as", (INPUT, 0), (INPUT, 1))
-            return self._add(fx_node, typed, (first_read(fx_node), like), None)
+            return self._retyped(fx_node) if changes_kind(fx_node) else self._values[first_read(fx_node)]
         if name in BY_SIZES and not isinstance(self._values[first_read(fx_node)], str):
             movement, value = of_axes(name, fx_node), self._values[first_read(fx_node)]
             return value if movement is None else self._move(movement, value)
@@ -229,6 +239,15 @@ class _Conversion:
             return self._move(operation, self._values[given[0]])
         added = self._add(fx_node, named_operation(operation, fx_node), tuple(given), None)
         return (added,) if is_extreme else added
+
+    def _retyped(self, fx_node: fx.Node) -> Node:
+        """A mask or integers made into numbers, or the other way round."""
+        dtype = fx_node.meta["value"].dtype
+        if not dtype.is_floating_point:
+            to = call("Tensor.to", (INPUT, 0), encode(dtype, numbering([]), BATCH))
+            return self._add(fx_node, to, (first_read(fx_node),), None)
+        typed = call("Tensor.type_as", (INPUT, 0), (INPUT, 1))
+        return self._add(fx_node, typed, (first_read(fx_node), number_like(fx_node)), None)
 
     def _attribute(self, fx_node: fx.Node) -> _Value:
         """What is read from a tensor without a call."""

@@ -9,8 +9,9 @@ from torch import nn
 from studentsearch.data.dataset import Dataset
 from studentsearch.data.sources import default_data_root
 from studentsearch.jobs.options import DataOptions
+from studentsearch.jobs.outputs import refuse_several_inputs, required_inputs
 from studentsearch.models.libraries import library_weights
-from studentsearch.models.preparation import prepared
+from studentsearch.models.preparation import prepared, unwrapped
 from studentsearch.models.published import fetch_published
 from studentsearch.models.registry import build_model
 from studentsearch.models.weights import embedded_weights
@@ -31,6 +32,7 @@ def fresh_model(name: str, dataset: Dataset) -> nn.Module:
     """
     channels, height, width = dataset.image_shape
     module = build_model(name, num_classes=dataset.num_classes, in_channels=channels, image_size=min(height, width))
+    refuse_several_inputs(name, required_inputs(unwrapped(module)))
     return prepared(module, name, dataset.image_shape)
 
 

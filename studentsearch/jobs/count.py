@@ -6,6 +6,7 @@ from pathlib import Path
 
 from studentsearch.errors import UsageError
 from studentsearch.graph.gates import gate_sites
+from studentsearch.graph.outputs import name_any_output
 from studentsearch.jobs.gating import gating_lines
 from studentsearch.models.registry import build_model, usual_sizes
 from studentsearch.progress import Progress
@@ -19,7 +20,9 @@ def count(
     *,
     num_classes: int | None = None,
     input_shape: tuple[int, int, int] | None = None,
+    more_shapes: tuple[tuple[int, int, int], ...] = (),
     skip: tuple[str, ...] = (),
+    logits: str | None = None,
     progress: Progress | None = None,
 ) -> Counts:
     """Count a network.
@@ -28,7 +31,10 @@ def count(
         model: Any model name, or a student folder (which has its own classes and shape).
         num_classes: Classes of a network that is built by name; None means what it is usually built for.
         input_shape: `[C, H, W]` of one image; None likewise.
+        more_shapes: Those of the further inputs of a network of several.
         skip: Patterns of module paths that a search would leave whole.
+        logits: Name or position of the output that a search would hold to the teacher's; None means a student's own, or
+            the usual one.
         progress: Hears what a search would gate, what it would leave whole, and why; None for silence.
 
     Returns:
@@ -37,19 +43,24 @@ def count(
     Raises:
         UsageError: A shape that is not positive.
     """
-    if input_shape is not None and min(input_shape) < 1:
-        raise UsageError(f"found image shape {input_shape}; expected channels, height and width of at least 1")
+    for asked in (input_shape, *more_shapes):
+        if asked is not None and min(asked) < 1:
+            raise UsageError(f"found image shape {asked}; expected channels, height and width of at least 1")
     if is_student_folder(Path(model)):
         student = read_student(Path(model))
-        module, shape = student.module, input_shape or student.spec.input_shape
+        module, (shape, *others) = student.module, student.spec.input_shapes
+        logits = logits or str(student.spec.logits)
+        shapes = (input_shape or shape, *(more_shapes or others))
     else:
         usual = usual_sizes(model)
         shape = input_shape or (usual.in_channels, usual.image_size, usual.image_size)
         module = build_model(
             model, num_classes=num_classes or usual.num_classes, in_channels=shape[0], image_size=min(shape[1:])
         )
-    plain = plain_network(module, shape, skip=skip)
+        shapes = (shape, *more_shapes)
+    plain = plain_network(module, *shapes, skip=skip)
+    network = name_any_output(plain.network, logits, source=model)
     if progress is not None:
-        for line in gating_lines(plain.network, gate_sites(plain.network), size_step=plain.size_step):
+        for line in gating_lines(network, gate_sites(network), size_step=plain.size_step):
             progress.say(line)
-    return count_everything(plain.module, plain.network)
+    return count_everything(plain.module, network)

@@ -24,6 +24,7 @@ from studentsearch.jobs.opening import (
     open_model,
 )
 from studentsearch.jobs.options import ComputeOptions, DataOptions
+from studentsearch.jobs.outputs import logits_configuration
 from studentsearch.jobs.students import (
     Init,
     OpenedStudent,
@@ -44,7 +45,8 @@ from studentsearch.jobs.teachers import (
 )
 from studentsearch.jobs.training import Judged, Trained, Training, TrainingRecipe
 from studentsearch.models.registry import model_names
-from studentsearch.own_function import PREFIX, require_typed
+from studentsearch.outputs import OutputPlace
+from studentsearch.own_function import PREFIX, import_own_function, require_typed
 from studentsearch.progress import Progress, SilentProgress
 from studentsearch.records.student import TeacherRecord
 from studentsearch.runs.files import JsonValue
@@ -73,6 +75,10 @@ class DistillOptions:
         compute: Device, precision, threads, seed.
         recipe: How the student, and the temporal network, are trained.
         row: What a table of several runs calls this one; empty means its method.
+        logits: Name or position of the student's output that is trained and evaluated; None means a found student's
+            own, else `out`, else `logits`, else the first `[B, classes]`.
+        teacher_logits: The same for teachers that are named; None means what comes with their weights, or the usual
+            one.
     """
 
     student: str | Path
@@ -87,6 +93,8 @@ class DistillOptions:
     compute: ComputeOptions = field(default_factory=ComputeOptions)
     recipe: TrainingRecipe = field(default_factory=TrainingRecipe)
     row: str = ""
+    logits: str | None = None
+    teacher_logits: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +169,8 @@ def default_training_recipe(init: Init) -> TrainingRecipe:
 
 def _open(options: DistillOptions, progress: Progress) -> _Parts:
     """Data, student and teachers, and every mistake that can be seen before training."""
+    for name in options.teachers:
+        import_own_function(name, "model")  # a rule that its module teaches may be one that the student needs
     path = Path(options.student)
     if is_student_folder(path) or (path.is_dir() and str(options.student) not in model_names()):
         parts = _open_found(options, locate_student(path, options.budget), progress)
@@ -177,6 +187,11 @@ def _open_found(options: DistillOptions, folder: Path, progress: Progress) -> _P
     """A student folder; inside a search run its data, and its teacher where no other is named."""
     student = open_found_student(folder, options.init, options.compute.seed)
     assert student.stored is not None
+    if options.logits not in {None, str(student.logits)}:
+        raise UsageError(
+            f"found --logits {options.logits}; {folder} was searched with its output {student.logits}; "
+            "leave --logits out"
+        )
     origin, run = student.stored.origin, search_run_of(folder)
     if run is None and not options.teachers:
         raise UsageError(
@@ -220,7 +235,7 @@ def _open_named(options: DistillOptions, progress: Progress) -> _Parts:
     choices = teacher_choices(options.teachers, options.weights) if options.teachers else []
     normalization = common_normalization(choices, options.data) if needs_teachers else None
     data = open_data(options.data, name, normalization, progress)
-    student = open_named_student(name, data.dataset, options.compute.seed)
+    student = open_named_student(name, data.dataset, options.compute.seed, options.logits)
     teachers = _open_teachers(options, data, options.data, progress) if needs_teachers else ()
     return _Parts(data=data, student=student, teachers=teachers)
 
@@ -229,7 +244,7 @@ def _open_teachers(
     options: DistillOptions, data: OpenedData, images: DataOptions, progress: Progress
 ) -> tuple[OpenedModel, ...]:
     return tuple(
-        open_model(name, weights, data, images, progress)
+        open_model(name, weights, data, images, progress, logits=options.teacher_logits)
         for name, weights in teacher_choices(options.teachers, options.weights)
     )
 
@@ -240,7 +255,9 @@ def _taught_between(options: DistillOptions, parts: _Parts, progress: Progress) 
     out = options.out / _VIA
     if not ((out / MANIFEST_NAME).is_file() and read_manifest(out).status == "complete"):
         progress.say(f"first stage: {options.via} is taught, in {out}")
-        stage = replace(options, student=options.via, out=out, via=None, budget=None, init="scratch", row="")
+        stage = replace(
+            options, student=options.via, out=out, via=None, budget=None, init="scratch", row="", logits=None
+        )
         distill(stage, progress)
         progress.say("second stage: it teaches the student")
     return open_model(str(out / "student"), None, parts.data, options.data)
@@ -265,6 +282,7 @@ def _train(options: DistillOptions, parts: _Parts, runtime: Runtime, progress: P
         seed=options.compute.seed,
         runtime=runtime,
         progress=progress,
+        logits=parts.student.logits,
     )
     return training.run(run)
 
@@ -276,11 +294,11 @@ def _finish(
     student, data = parts.student, parts.data
     module = student.module
 
-    def accuracy(network: nn.Module) -> float:
-        return judge(network.to(runtime.device), data.dataset.test, data.normalization, runtime).accuracy
+    def accuracy(network: nn.Module, logits: OutputPlace) -> float:
+        return judge(network.to(runtime.device), data.dataset.test, data.normalization, runtime, logits).accuracy
 
-    before = accuracy(student.stored.module) if student.stored is not None else None
-    teachers = tuple(accuracy(teacher.module) for teacher in parts.teachers)
+    before = accuracy(student.stored.module, student.logits) if student.stored is not None else None
+    teachers = tuple(accuracy(teacher.module, teacher.logits) for teacher in parts.teachers)
     _write_students(options, parts, trained, before, teachers, run)
     timed = next(iter(in_order(data.dataset.test, data.normalization, TIMED_IMAGES, runtime.device))).inputs
     results: dict[str, JsonValue] = {
@@ -362,13 +380,17 @@ def _configuration(options: DistillOptions, parts: _Parts, runtime: Runtime) -> 
     configuration: dict[str, JsonValue] = {
         "student": parts.student.name,
         "method": options.method.name,
-        "teachers": [{"name": teacher.name, "sha256": teacher.sha256} for teacher in parts.teachers],
+        "teachers": [
+            {"name": teacher.name, "sha256": teacher.sha256, **logits_configuration(teacher.logits)}
+            for teacher in parts.teachers
+        ],
         "terms": terms_as_json(options.method),
         "data": data_facts(parts.data),
         "init": options.init,
         "precision": runtime.precision,
         "seed": options.compute.seed,
         "recipe": options.recipe.as_json(),
+        **logits_configuration(parts.student.logits),
     }
     optional: Mapping[str, str | None] = {
         "student_sha256": parts.student.sha256,

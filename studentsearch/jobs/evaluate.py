@@ -12,7 +12,7 @@ from studentsearch.jobs.options import ComputeOptions, DataOptions
 from studentsearch.own_function import require_typed
 from studentsearch.progress import Progress
 from studentsearch.runs.files import JsonValue
-from studentsearch.student.folder import is_student_folder, read_student
+from studentsearch.student.folder import is_student_folder, read_origin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,12 +24,15 @@ class EvaluateOptions:
         weights: Its weights, a file or the name of a library's; None means the folder's, embedded or published ones.
         data: The images; a student folder knows its own.
         compute: Device, precision, threads.
+        logits: Name or position of the output that is evaluated; None means the student's, what comes with the weights,
+            or the usual one.
     """
 
     model: str
     weights: Path | None = None
     data: DataOptions = field(default_factory=DataOptions)
     compute: ComputeOptions = field(default_factory=ComputeOptions)
+    logits: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +73,12 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
     chosen = options.data
     if chosen.name is None and is_student_folder(Path(options.model)):
         folder = Path(options.model)
-        named = read_student(folder).origin.data
+        named = read_origin(folder).data
         chosen = replace(chosen, name=require_typed(named, (), what="data", option="--data", source=folder))
     data = open_data(chosen, options.model, published_normalization(options.model, options.weights, chosen), progress)
-    model = open_model(options.model, options.weights, data, chosen, progress)
+    model = open_model(options.model, options.weights, data, chosen, progress, logits=options.logits)
     started = time.perf_counter()
-    result = judge(model.module.to(runtime.device), data.dataset.test, data.normalization, runtime)
+    result = judge(model.module.to(runtime.device), data.dataset.test, data.normalization, runtime, model.logits)
     seconds = time.perf_counter() - started
     return EvaluatedModel(
         accuracy=result.accuracy,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from studentsearch.graph.gates import GateSite, left_whole, num_gates
 from studentsearch.graph.network import Network
+from studentsearch.graph.outputs import network_outputs, network_place
+from studentsearch.outputs import listed
 
 _NAMED = 3
 
@@ -27,6 +29,11 @@ def gating_lines(network: Network, sites: tuple[GateSite, ...], *, size_step: in
     for reason, found in paths.items():
         more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
         lines.append(f"no gates of its own ({reason}): {', '.join(found[:_NAMED])}{more}")
+    outputs = network_outputs(network)
+    if len(outputs) > 1:
+        lines.append(
+            f"outputs: {listed(outputs)}; trained and evaluated: {network_place(network)}; the others are kept"
+        )
     if size_step != 1:
         size = "x".join(map(str, network.input_shape[1:]))
         held = f"of {size} only"

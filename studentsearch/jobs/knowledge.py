@@ -20,6 +20,7 @@ from studentsearch.errors import UsageError
 from studentsearch.graph.feature_points import FeaturePoint, feature_points, match_points
 from studentsearch.graph.named_points import named_points
 from studentsearch.graph.network import Network
+from studentsearch.graph.outputs import network_place, toward_logits
 from studentsearch.randomness import generator
 from studentsearch.runs.files import JsonValue
 from studentsearch.student.taps import tapped
@@ -166,8 +167,8 @@ def plan_points(options: MethodOptions, student: Network, teachers: Sequence[Net
     chosen = method(options.name)
     if not chosen.has_points:
         return PointPlan(student=(), teachers=tuple(() for _ in teachers), needs_equal_widths=False)
-    student_points = _points(student, options.student_points)
-    teacher_points = tuple(_points(network, options.teacher_points) for network in teachers)
+    student_points = _points(toward_logits(student), options.student_points)
+    teacher_points = tuple(_points(toward_logits(network), options.teacher_points) for network in teachers)
     for points in teacher_points:
         match_points(points, student_points)
     if chosen.name == "cross_layer":
@@ -229,13 +230,14 @@ def _adapters(points: tuple[FeaturePoint, ...], plan: PointPlan, draw: torch.Gen
 
 
 def _observe(module: nn.Module, network: Network, points: tuple[FeaturePoint, ...]) -> Observe:
+    place = network_place(network)
     if not points:
-        return lambda inputs: Knowledge(logits=module(inputs))
+        return lambda inputs: Knowledge(logits=place.taken_from(module(inputs)))
     with_maps = tapped(module, network, [point.node for point in points])
 
     def observe(inputs: Tensor) -> Knowledge:
-        logits, maps = with_maps(inputs)
-        return Knowledge(logits=logits, points=maps)
+        answer, maps = with_maps(inputs)
+        return Knowledge(logits=place.taken_from(answer), points=maps)
 
     return observe
 

@@ -22,18 +22,21 @@ from studentsearch.engine.evaluate import Evaluation, evaluate
 from studentsearch.engine.runtime import Runtime
 from studentsearch.errors import InputFileError, UsageError
 from studentsearch.graph.network import Network
+from studentsearch.graph.outputs import name_logits, network_place
 from studentsearch.jobs.building import fresh_model, weights_file
 from studentsearch.jobs.options import DataOptions
+from studentsearch.jobs.outputs import refuse_several_inputs, stated_logits
 from studentsearch.models.libraries import library_statistics
 from studentsearch.models.preparation import frozen_note
 from studentsearch.models.published import published_weights
 from studentsearch.models.registry import build_model, canonical_name
 from studentsearch.models.weights import MAX_WEIGHTS_BYTES, WEIGHTS_CURE, load_weights, read_weights
+from studentsearch.outputs import ALONE, OutputPlace
 from studentsearch.progress import Progress
 from studentsearch.runs.files import JsonValue
 from studentsearch.runs.state_hash import state_sha256
 from studentsearch.runs.tensors import load_metadata
-from studentsearch.student.folder import is_student_folder, read_student
+from studentsearch.student.folder import is_student_folder, read_origin, read_student
 from studentsearch.student.plain import plain_network
 
 EVALUATION_BATCH = 250
@@ -75,6 +78,11 @@ class OpenedModel:
     network: Network
     sha256: str
     size_step: int
+
+    @property
+    def logits(self) -> OutputPlace:
+        """Where the logits stand in what it returns."""
+        return network_place(self.network)
 
 
 def data_name(options: DataOptions, model: str) -> str:
@@ -139,7 +147,8 @@ def open_model(
     data: OpenedData,
     options: DataOptions,
     progress: Progress | None = None,
-    skip: tuple[str, ...] = (),
+    skip: tuple[str, ...] = ("*",),
+    logits: str | None = None,
 ) -> OpenedModel:
     """Open a trained network: a student folder, a file of weights, embedded weights, or the published ones.
 
@@ -149,19 +158,23 @@ def open_model(
         data: The images that it must fit.
         options: Where published weights lie and whether they may be fetched.
         progress: Hears of weights that were told apart by their order; None for silence.
-        skip: Patterns of module paths that are left whole.
+        skip: Patterns of module paths that are left whole; all, where no gates are wanted, so that operations without a
+            rule are no obstacle.
+        logits: Name or position of the output that is trained and evaluated; None means what comes with the weights, or
+            the usual one.
 
     Returns:
         The network, written as plain layers.
-
-    Raises:
-        UsageError: The network and the data have different numbers of classes.
     """
     folder = Path(name)
+    stated: str | None
     if is_student_folder(folder):
-        module, file = read_student(folder).module, weights
+        stored = read_student(folder)
+        refuse_several_inputs(name, stored.spec.input_names)
+        module, file, stated = stored.module, weights, str(stored.spec.logits)
     else:
         module, file = fresh_model(name, data.dataset), weights_file(name, weights, data.dataset.name, options)
+        stated = stated_logits(file)
     note = None if file is None else load_weights(module, read_weights(file), source=str(file))
     if note is not None and progress is not None:
         progress.say(note)
@@ -170,12 +183,7 @@ def open_model(
         progress.say(f"{frozen}; a search and students train them all the same")
     sha256 = state_sha256(module.state_dict())
     plain = plain_network(module.eval(), data.dataset.image_shape, skip=skip)
-    network = plain.network
-    if network.num_outputs != data.dataset.num_classes:
-        raise UsageError(
-            f"{name} answers with {network.num_outputs} classes, the data has {data.dataset.num_classes}; "
-            "give the data it was trained on"
-        )
+    network = name_logits(plain.network, logits or stated, num_classes=data.dataset.num_classes, source=name)
     plain_module = plain.module.to(memory_format=torch.channels_last)
     return OpenedModel(name=name, module=plain_module, network=network, sha256=sha256, size_step=plain.size_step)
 
@@ -184,7 +192,7 @@ def published_normalization(name: str, weights: Path | None, options: DataOption
     """The normalization that a job's weights were trained with, where it is known."""
     folder = Path(name)
     if is_student_folder(folder):
-        origin = read_student(folder).origin
+        origin = read_origin(folder)
         return Normalization(mean=origin.mean, std=origin.std)
     if weights is not None:
         return _normalization_in(weights) or library_normalization(name, weights)
@@ -227,9 +235,15 @@ def _normalization_in(weights: Path) -> Normalization | None:
         raise InputFileError(f"{weights}: its header's {error}; {cure}") from error
 
 
-def judge(module: nn.Module, images: Images, normalization: Normalization, runtime: Runtime) -> Evaluation:
-    """Top-1 accuracy and loss of a network on images in order."""
-    return evaluate(module, in_order(images, normalization, EVALUATION_BATCH, runtime.device), runtime)
+def judge(
+    module: nn.Module,
+    images: Images,
+    normalization: Normalization,
+    runtime: Runtime,
+    logits: OutputPlace = ALONE,
+) -> Evaluation:
+    """Top-1 accuracy and loss of a network on images in order; `logits` says where these stand in what it returns."""
+    return evaluate(module, in_order(images, normalization, EVALUATION_BATCH, runtime.device), runtime, logits)
 
 
 def environment_facts(runtime: Runtime, seed: int) -> dict[str, JsonValue]:

@@ -27,6 +27,7 @@ from studentsearch.jobs.opening import (
     published_normalization,
 )
 from studentsearch.jobs.options import ComputeOptions, DataOptions
+from studentsearch.jobs.outputs import logits_configuration
 from studentsearch.jobs.snapshot import TeacherFacts, write_snapshot
 from studentsearch.progress import Progress, SilentProgress
 from studentsearch.runs.files import JsonValue
@@ -56,6 +57,7 @@ class SearchOptions:
         compute: Device, precision, threads, seed.
         recipe: How the search moves.
         skip: Patterns of module paths that are left whole.
+        logits: Name or position of the output that is searched with; None means the weights' own, or the usual one.
     """
 
     teacher: str
@@ -66,6 +68,7 @@ class SearchOptions:
     compute: ComputeOptions = field(default_factory=ComputeOptions)
     recipe: SearchRecipe = field(default_factory=SearchRecipe)
     skip: tuple[str, ...] = ()
+    logits: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +116,7 @@ def search(options: SearchOptions, progress: Progress | None = None) -> tuple[Fo
     data = open_data(
         options.data, options.teacher, published_normalization(options.teacher, options.weights, options.data), listener
     )
-    teacher = open_model(options.teacher, options.weights, data, options.data, listener, options.skip)
+    teacher = open_model(options.teacher, options.weights, data, options.data, listener, options.skip, options.logits)
     job = _Search(options, data, teacher, runtime, listener)
     facts = environment_facts(runtime, options.compute.seed) | {
         "data": data_facts(data),
@@ -166,6 +169,7 @@ class _Search:
         return {
             "teacher": self._teacher.name,
             "teacher_sha256": self._teacher.sha256,
+            **logits_configuration(self._teacher.logits),
             "data": data_facts(self._data),
             "budgets_macs": list(self._budgets),
             "precision": self._runtime.precision,
@@ -185,6 +189,7 @@ class _Search:
             "image_size": data.image_size,
             "macs": self._facts.counts.macs,
             "parameters": self._facts.counts.parameters,
+            **logits_configuration(self._teacher.logits),
         }
 
     def run(self, run: RunFolder) -> tuple[FoundStudent, ...]:
@@ -282,8 +287,8 @@ class _Search:
             runtime=self._runtime,
         )
         student = student.to(self._runtime.device).to(memory_format=torch.channels_last)
-        held_out = judge(student, self._data.split.held_out, self._data.normalization, self._runtime)
-        test = judge(student, self._data.dataset.test, self._data.normalization, self._runtime)
+        how = self._data.normalization, self._runtime, self._teacher.logits
+        held_out, test = (judge(student, it, *how) for it in (self._data.split.held_out, self._data.dataset.test))
         self._progress.say(f"{label}: {test.accuracy:.2f} % on the test images before distilling")
         return FoundStudent(
             label=label,

@@ -16,9 +16,12 @@ from studentsearch.errors import RunFolderError, UsageError
 from studentsearch.graph.liveness import liveness
 from studentsearch.graph.macs import count_macs
 from studentsearch.graph.network import Network
+from studentsearch.graph.outputs import name_logits, network_place, with_logits
 from studentsearch.graph.trace import trace
 from studentsearch.jobs.building import fresh_model
+from studentsearch.jobs.outputs import refuse_several_inputs
 from studentsearch.jobs.training import Judged, TrainingRecipe
+from studentsearch.outputs import OutputPlace
 from studentsearch.records.inside import path_inside
 from studentsearch.records.student import TeacherRecord, TrainingRecord
 from studentsearch.runs.files import file_sha256
@@ -60,6 +63,11 @@ class OpenedStudent:
     counts: Counts
     stored: StoredStudent | None = None
     folder: Path | None = None
+
+    @property
+    def logits(self) -> OutputPlace:
+        """Where the logits stand in what it returns."""
+        return network_place(self.network)
 
     @property
     def sha256(self) -> str | None:
@@ -126,13 +134,15 @@ def open_found_student(folder: Path, init: Init, seed: int) -> OpenedStudent:
         The student; the stored module stays as it is.
     """
     stored = read_student(folder)
+    refuse_several_inputs(str(folder), stored.spec.input_names)
     torch.manual_seed(seed)
     module = build(stored.spec)
     if init == "inherit":
         module.load_state_dict(stored.module.state_dict())
     else:
         _draw_weights(module)
-    network = trace(stored.module, *stored.spec.input_shapes, skip=("*",))
+    traced = trace(stored.module, *stored.spec.input_shapes, skip=("*",))
+    network = with_logits(traced, stored.spec.steps[-1].operation.logits)
     return OpenedStudent(
         name=f"{folder.name} of {stored.origin.teacher}",
         module=module,
@@ -143,29 +153,24 @@ def open_found_student(folder: Path, init: Init, seed: int) -> OpenedStudent:
     )
 
 
-def open_named_student(name: str, dataset: Dataset, seed: int) -> OpenedStudent:
+def open_named_student(name: str, dataset: Dataset, seed: int, logits: str | None = None) -> OpenedStudent:
     """A network by name with fresh weights, as plain layers.
 
     Args:
         name: Any model name.
         dataset: The images that it must fit.
         seed: Of its weights.
+        logits: Name or position of the output that is trained; None means the usual one.
 
     Returns:
         The student.
-
-    Raises:
-        UsageError: It answers with another number of classes than the data has.
     """
     torch.manual_seed(seed)
     plain = plain_network(fresh_model(name, dataset), dataset.image_shape, skip=("*",))
-    if plain.network.num_outputs != dataset.num_classes:
-        raise UsageError(
-            f"{name} answers with {plain.network.num_outputs} classes, the data has {dataset.num_classes}; "
-            "choose another student"
-        )
-    counts = count_everything(plain.module, plain.network)
-    return OpenedStudent(name=name, module=plain.module, network=plain.network, counts=counts)
+    network = name_logits(plain.network, logits, num_classes=dataset.num_classes, source=name)
+    return OpenedStudent(
+        name=name, module=plain.module, network=network, counts=count_everything(plain.module, network)
+    )
 
 
 def training_record(

@@ -20,6 +20,7 @@ from studentsearch.jobs.opening import (
     open_data,
 )
 from studentsearch.jobs.options import ComputeOptions, DataOptions
+from studentsearch.jobs.outputs import taught_output
 from studentsearch.jobs.training import Judged, Training, TrainingRecipe
 from studentsearch.models.preparation import frozen_note, refuse_all_frozen
 from studentsearch.progress import Progress, SilentProgress
@@ -42,6 +43,8 @@ class TeachOptions:
         data: The images.
         compute: Device, precision, threads, seed.
         recipe: How it is trained.
+        logits: Name or position of the output that is trained and evaluated; None means `out`, else `logits`, else the
+            first `[B, classes]`.
     """
 
     model: str
@@ -49,6 +52,7 @@ class TeachOptions:
     data: DataOptions = field(default_factory=DataOptions)
     compute: ComputeOptions = field(default_factory=ComputeOptions)
     recipe: TrainingRecipe = field(default_factory=TrainingRecipe)
+    logits: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,20 +76,23 @@ def teach(options: TeachOptions, progress: Progress | None = None) -> TrainedNet
     runtime = open_runtime(options.compute.device, options.compute.precision, options.compute.threads)
     data = open_data(options.data, options.model, library_normalization(options.model), progress)
     torch.manual_seed(options.compute.seed)
-    module = fresh_model(options.model, data.dataset).to(runtime.device).to(memory_format=torch.channels_last)
+    fresh = fresh_model(options.model, data.dataset)
+    output = taught_output(fresh, data.dataset, options.logits, options.model)
+    module = fresh.to(runtime.device).to(memory_format=torch.channels_last)
     refuse_all_frozen(module, options.model)
     frozen = frozen_note(module)
     if frozen is not None and progress is not None:
         progress.say(f"{frozen}; they stay as they are")
     training = Training(
         module,
-        CrossEntropy(module, runtime.autocast),
+        CrossEntropy(module, runtime.autocast, output.training),
         options.recipe,
         data,
         phase="teach",
         seed=options.compute.seed,
         runtime=runtime,
         progress=progress or SilentProgress(),
+        logits=output.evaluation,
     )
     configuration: dict[str, JsonValue] = {
         "model": options.model,
@@ -93,11 +100,12 @@ def teach(options: TeachOptions, progress: Progress | None = None) -> TrainedNet
         "precision": runtime.precision,
         "seed": options.compute.seed,
         "recipe": options.recipe.as_json(),
+        **output.configuration(),
     }
     facts = environment_facts(runtime, options.compute.seed) | {"data": data_facts(data)}
     with RunFolder.open(options.out, kind="teach", configuration=configuration, facts=facts) as run:
         trained = training.run(run)
-        metadata = normalization_metadata(data.normalization)
+        metadata = normalization_metadata(data.normalization) | output.metadata()
         save_tensors(run.path / WEIGHTS_NAME, trained.last_state, metadata)
         save_tensors(run.path / BEST_WEIGHTS_NAME, trained.best_state, metadata)
         timed = next(iter(in_order(data.dataset.test, data.normalization, TIMED_IMAGES, runtime.device))).inputs

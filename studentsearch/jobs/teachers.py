@@ -57,6 +57,7 @@ class _TeacherFacts:
     weights: str | None
     data_root: str | None
     image_size: int | None
+    logits: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +143,8 @@ def open_search_teacher(
         UsageError: Its weights are no longer the same.
     """
     facts = _facts(manifest.facts.get("teacher"), _TeacherFacts, run)
-    teacher = open_model(origin.teacher, None if facts.weights is None else Path(facts.weights), data, options)
+    weights = None if facts.weights is None else Path(facts.weights)
+    teacher = open_model(origin.teacher, weights, data, options, logits=facts.logits)
     if teacher.sha256 != origin.teacher_sha256:
         raise UsageError(f"the weights of teacher {origin.teacher} are not those of the search; put the same file back")
     return teacher
@@ -189,7 +191,7 @@ def warn_of_chance(teachers: Sequence[OpenedModel], data: OpenedData, runtime: R
     images: Images = held_out.select(torch.arange(min(_NUM_JUDGED, len(held_out))))
     chance = 100 / data.dataset.num_classes
     for number, teacher in enumerate(teachers, start=1):
-        accuracy = judge(teacher.module, images, data.normalization, runtime).accuracy
+        accuracy = judge(teacher.module, images, data.normalization, runtime, teacher.logits).accuracy
         if accuracy < _CHANCE_FACTOR * chance:
             progress.say(
                 f"warning: teacher {number} ({teacher.name}) has {accuracy:.1f} % of {len(images):,} held-out images, "

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from studentsearch.data.batches import Batches
+from studentsearch.data.dataset import Images
 from studentsearch.engine.loop import run_steps
 from studentsearch.engine.meter import Meter
 from studentsearch.engine.objective import Moment, Objective
@@ -18,6 +19,7 @@ from studentsearch.engine.runtime import Runtime
 from studentsearch.engine.schedule import Schedule
 from studentsearch.errors import DivergedError, UsageError
 from studentsearch.jobs.opening import OpenedData, judge
+from studentsearch.outputs import ALONE, OutputPlace
 from studentsearch.progress import Progress
 from studentsearch.runs.files import JsonValue
 from studentsearch.runs.folder import RunFolder
@@ -111,6 +113,7 @@ class Training:
         seed: int,
         runtime: Runtime,
         progress: Progress,
+        logits: OutputPlace = ALONE,
     ) -> None:
         """Prepare the batches and the optimizer.
 
@@ -123,9 +126,10 @@ class Training:
             seed: Seed of order and augmentation.
             runtime: Where and how precisely to compute.
             progress: Hears of every step.
+            logits: Where the logits stand in what the network returns in evaluation mode.
         """
         self._module, self._objective, self._recipe, self._data = module, objective, recipe, data
-        self._phase, self._runtime, self._progress = phase, runtime, progress
+        self._phase, self._runtime, self._progress, self._logits = phase, runtime, progress, logits
         self._batches = Batches(
             data.split.train,
             batch_size=recipe.batch,
@@ -233,19 +237,21 @@ class Training:
 
     def _choose(self, step: int) -> float:
         """Accuracy on the held-out images; the state is kept where it is the best so far (the later of equals)."""
-        accuracy = judge(self._module, self._data.split.held_out, self._data.normalization, self._runtime).accuracy
+        accuracy = self._accuracy(self._data.split.held_out)
         if accuracy >= self._best_accuracy:
             self._best_accuracy, self._best_step, self._best_state = accuracy, step, _copied(self._module)
         return accuracy
 
     def _judge(self, step: int) -> Judged:
-        normalization = self._data.normalization
         return Judged(
             step=step,
             epoch=self._epoch(step),
-            accuracy_held_out=judge(self._module, self._data.split.held_out, normalization, self._runtime).accuracy,
-            accuracy_test=judge(self._module, self._data.dataset.test, normalization, self._runtime).accuracy,
+            accuracy_held_out=self._accuracy(self._data.split.held_out),
+            accuracy_test=self._accuracy(self._data.dataset.test),
         )
+
+    def _accuracy(self, images: Images) -> float:
+        return judge(self._module, images, self._data.normalization, self._runtime, self._logits).accuracy
 
     def _save(self, step: int, run: RunFolder) -> None:
         self._record(run)

@@ -102,13 +102,8 @@ def refuse_all_frozen(module: nn.Module, name: str) -> None:
 
 
 def _inner(module: nn.Module) -> nn.Module:
-    while True:
-        if isinstance(module, _WRAPPERS):
-            module = module.module
-        elif isinstance(getattr(module, "_orig_mod", None), nn.Module):
-            module = module._orig_mod
-        else:
-            return module
+    inside: object = module.module if isinstance(module, _WRAPPERS) else getattr(module, "_orig_mod", None)
+    return _inner(inside) if isinstance(inside, nn.Module) else module
 
 
 def _tried(module: nn.Module, name: str, image_shape: tuple[int, ...], *, is_lazy: bool) -> nn.Module:

@@ -57,7 +57,7 @@ class BranchShare:
 
     Attributes:
         path: Module path of the layer that ends it, or the name of a sum or of the image.
-        is_removed: Whether nothing of the image reaches the sum through it any more; what is left is a constant.
+        is_removed: Whether nothing of it is computed any more; what is left is a constant.
     """
 
     path: Text

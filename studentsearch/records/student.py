@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -212,6 +213,11 @@ class StudentConfig:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Schema:
     schema: int
+
+
+def has_student_files(folder: Path) -> bool:
+    """Whether config.json and weights stand in a folder, be they regular files or not: reading them tells."""
+    return all(os.path.lexists(folder / name) for name in (CONFIG_NAME, WEIGHTS_NAME))
 
 
 def read_config(folder: Path) -> tuple[StudentConfig, WeightsHeader]:

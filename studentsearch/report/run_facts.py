@@ -1,5 +1,6 @@
 """What stands in a run folder: the students that a search found, and the accuracies that a training reached."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +94,7 @@ class TrainingFacts:
 
 def is_student_folder(path: Path) -> bool:
     """Whether `path` is a student alone, not a run."""
-    return (path / CONFIG_NAME).is_file() and not (path / MANIFEST_NAME).is_file()
+    return os.path.lexists(path / CONFIG_NAME) and not (path / MANIFEST_NAME).is_file()
 
 
 def read_run(path: Path) -> Manifest:

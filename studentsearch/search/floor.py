@@ -1,4 +1,4 @@
-"""What no search can go below: the cheapest network through which the image still reaches the output."""
+"""What no search can go below: the cheapest network through which the image still reaches the logits."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from studentsearch.graph.links import Mask
 from studentsearch.graph.liveness import liveness
 from studentsearch.graph.macs import count_macs
 from studentsearch.graph.network import Network
+from studentsearch.graph.outputs import toward_logits
 
 
 def indispensable_readers(network: Network, sites: tuple[GateSite, ...]) -> tuple[GateSite, ...]:
@@ -27,7 +28,7 @@ def indispensable_readers(network: Network, sites: tuple[GateSite, ...]) -> tupl
     without = np.ones((len(sites), num_gates(sites)), dtype=np.bool_)
     for row, site in enumerate(sites):
         without[row, site.span] = False
-    reached = liveness(network, sites, without).image_is_needed
+    reached = liveness(toward_logits(network), sites, without).image_is_needed
     return tuple(site for site, is_reached in zip(sites, reached, strict=True) if not is_reached)
 
 
@@ -41,7 +42,7 @@ def smallest_macs(network: Network, sites: tuple[GateSite, ...]) -> int:
     Returns:
         An exact integer; choices are made one reader after the other from the image on.
     """
-    path = _cheapest_path(network, sites)
+    path = _cheapest_path(toward_logits(network), sites)
     is_open = np.zeros(num_gates(sites), dtype=np.bool_)
     for site in path:
         is_open[site.span] = True
@@ -69,8 +70,9 @@ def _cheapest_path(network: Network, sites: tuple[GateSite, ...]) -> tuple[GateS
 def _cheapest_gate(network: Network, sites: tuple[GateSite, ...], site: GateSite, is_open: Mask) -> Mask:
     choices = np.repeat(is_open[np.newaxis], site.num_gates, axis=0)
     choices[:, site.span] = np.eye(site.num_gates, dtype=np.bool_)
-    alive = liveness(network, sites, choices)
-    macs: NDArray[np.int64] = np.where(alive.image_is_needed, count_macs(network, alive), np.iinfo(np.int64).max)
+    alive, to_logits = liveness(network, sites, choices), toward_logits(network)
+    is_reached = (alive if to_logits is network else liveness(to_logits, sites, choices)).image_is_needed
+    macs: NDArray[np.int64] = np.where(is_reached, count_macs(network, alive), np.iinfo(np.int64).max)
     return np.asarray(choices[int(macs.argmin())])
 
 

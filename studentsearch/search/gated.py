@@ -9,8 +9,8 @@ from torch.func import functional_call
 from studentsearch.graph.gates import GateSite, scale_weights
 
 
-def gated_forward(module: nn.Module, sites: tuple[GateSite, ...], gates: Tensor, images: Tensor) -> Tensor:
-    """Logits of the gated copy; differentiable in the module's weights and in the gates.
+def gated_forward(module: nn.Module, sites: tuple[GateSite, ...], gates: Tensor, images: Tensor) -> object:
+    """What the gated copy returns; differentiable in the module's weights and in the gates.
 
     Args:
         module: The copy whose weights are searched with.
@@ -19,11 +19,10 @@ def gated_forward(module: nn.Module, sites: tuple[GateSite, ...], gates: Tensor,
         images: `[B, C, H, W]`.
 
     Returns:
-        `[B, classes]`.
+        One tensor, or several as the module groups them.
     """
-    return torch.as_tensor(
-        functional_call(module, scale_weights(dict(module.named_parameters()), sites, gates), (images,))
-    )
+    answer: object = functional_call(module, scale_weights(dict(module.named_parameters()), sites, gates), (images,))
+    return answer
 
 
 def reader_means(sites: tuple[GateSite, ...], gates: Tensor, readers: frozenset[int]) -> Tensor:

@@ -19,6 +19,7 @@ from studentsearch.graph.gates import GateSite, num_gates
 from studentsearch.graph.liveness import liveness
 from studentsearch.graph.macs import Counts, count_macs, full_macs, macs_saved_by_gate
 from studentsearch.graph.network import Network
+from studentsearch.graph.outputs import network_place, toward_logits
 from studentsearch.search.controller import Forecast, ForecastBias, Pace, following_penalty
 from studentsearch.search.floor import indispensable_readers, keep_one_open
 from studentsearch.search.gated import gated_forward, reader_means, scale_gradients
@@ -89,6 +90,7 @@ class SearchStepper:
             recipe,
             runtime,
         )
+        self._logits_of = network_place(network).taken_from
         self.module = copy.deepcopy(teacher).train()
         self.pace = Pace(
             full_macs=full_macs(network), budget_macs=budget_macs, steps=recipe.steps, exponent=recipe.pace
@@ -162,8 +164,9 @@ class SearchStepper:
         )
 
     def image_reaches_output(self) -> bool:
-        """Whether the open gates leave a path from the image to the output."""
-        return bool(liveness(self._network, self._sites, np.asarray(self.gates.cpu().numpy() != 0)).image_is_needed)
+        """Whether the open gates leave a path from the image to the logits."""
+        is_open = np.asarray(self.gates.cpu().numpy() != 0)
+        return bool(liveness(toward_logits(self._network), self._sites, is_open).image_is_needed)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Everything that moves, as tensors by name."""
@@ -205,8 +208,10 @@ class SearchStepper:
         objective = self._recipe.objective
         with self._runtime.autocast():
             with torch.no_grad():
-                teacher_logits = self._teacher(inputs) if objective.kind == "kd" else inputs.new_zeros(1)
-            logits = gated_forward(self.module, self._sites, gates, inputs)
+                teacher_logits = (
+                    self._logits_of(self._teacher(inputs)) if objective.kind == "kd" else inputs.new_zeros(1)
+                )
+            logits = self._logits_of(gated_forward(self.module, self._sites, gates, inputs))
         loss = data_term(objective, logits, teacher_logits, labels)
         self._sgd.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

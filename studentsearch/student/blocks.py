@@ -7,7 +7,7 @@ from itertools import takewhile
 
 import numpy as np
 
-from studentsearch.graph.channels import Origins, channel_origins
+from studentsearch.graph.channels import channel_origins
 from studentsearch.graph.links import Mask
 from studentsearch.graph.liveness import Liveness, liveness
 from studentsearch.graph.macs import node_macs
@@ -56,12 +56,14 @@ class _Shares:
         self._alive = alive
         self._whole = liveness(network, (), np.ones(0, dtype=np.bool_))
         self._origins = channel_origins(network)
-        self._varied = _varying(network, self._whole, self._origins)
-        self._varies = _varying(network, self._alive, self._origins)
+        self._varied = _varying(network, self._whole)
+        self._varies = _varying(network, self._alive)
 
     def of_layer(self, node: Node) -> ReaderShare:
         needed = self._alive.needed[node.index]
         reads = self._alive.reads[node.index] if is_reader(node) else node.links[0].needed(needed)
+        if self._alive.is_constant(node.index) or self._alive.is_bordered(node.index):
+            reads = np.zeros_like(reads)
         groups = node.operation.integer("groups") if "groups" in node.operation.arguments else 1
         return ReaderShare(
             path=self._name(node.index),
@@ -124,15 +126,16 @@ class _Shares:
         return self._network.nodes[index].path or self._network.nodes[index].name
 
 
-def _varying(network: Network, alive: Liveness, origins: tuple[Origins, ...]) -> list[bool]:
-    """For every node whether the image still reaches it; what is left of the others is a constant."""
+def _varying(network: Network, alive: Liveness) -> list[bool]:
+    """For every node whether something before it is still computed; what is left of the others is a constant."""
     varying: list[bool] = []
     for node in network.nodes:
         if node.operation.kind == "Input":
             varying.append(True)
-        elif is_reader(node):
-            read = np.unique(origins[node.inputs[0]].producers[alive.reads[node.index]])
-            varying.append(any(varying[producer] for producer in read.tolist()))
+        elif node.work:  # of a constant too, where its positions are unlike each other
+            read = alive.reads[node.index] if is_reader(node) else alive.needed[node.index]
+            is_constant = alive.is_constant(node.index) or alive.is_bordered(node.index)
+            varying.append(bool(read.any()) and not is_constant)
         else:
             varying.append(any(varying[source] for source in node.inputs))
     return varying

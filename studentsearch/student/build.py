@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from studentsearch.errors import InputFileError
-from studentsearch.graph.arguments import BATCH, INPUT, Argument, decode
+from studentsearch.graph.arguments import INPUT, Argument, decode, mentions_batch
 from studentsearch.graph.describe import layer_class, make_layer
 from studentsearch.graph.network import Operation
 from studentsearch.graph.permitted import function_of
@@ -72,7 +72,7 @@ def add_step(graph: fx.Graph, step: Step, inputs: tuple[fx.Node, ...]) -> fx.Nod
         case "Output":
             return cast(fx.Node, graph.output(answer(operation, inputs)))
         case "Call":
-            batch = _batch(graph) if _mentions_batch(operation.arguments["arguments"]) else None
+            batch = _batch(graph) if mentions_batch(operation.arguments["arguments"]) else None
             arguments = cast(tuple[fx.node.Argument, ...], decode(operation.arguments["arguments"], inputs, batch))
             options = cast(tuple[tuple[str, Argument], ...], operation.arguments["options"])
             named = {name: cast(fx.node.Argument, decode(value, inputs, batch)) for name, value in options}
@@ -94,10 +94,6 @@ def _batch(graph: fx.Graph) -> fx.Node:
     """The batch size, as the size of the first input's first axis."""
     first = next(node for node in graph.nodes if node.op == "placeholder")
     return graph.call_method("size", (first, 0))
-
-
-def _mentions_batch(argument: Argument) -> bool:
-    return isinstance(argument, tuple) and (argument[:1] == (BATCH,) or any(_mentions_batch(item) for item in argument))
 
 
 def build_with_weights(spec: StudentSpec, tensors: Mapping[str, Tensor], *, source: str = "student") -> nn.Module:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from studentsearch.errors import ProofError
+from studentsearch.outputs import outputs_of
 from studentsearch.records.student import CutCheck
 from studentsearch.student.build import build_with_weights
 from studentsearch.student.counts import is_counted_by_thop, thop_macs, torch_flops
@@ -44,8 +46,7 @@ def check_cut(module: nn.Module, folded: Mapping[str, Tensor], student: Cut, *, 
     with torch.no_grad():
         expected = functional_call(copy.deepcopy(module).double().eval(), exact, (images.double(),))
         found = exported(images.double())
-    scale = expected.detach().abs().max().clamp_min(torch.finfo(torch.float64).tiny)
-    difference = ((expected - found).detach().abs().max() / scale).item()
+    difference = largest_difference(expected, found)
     counter = "thop" if is_counted_by_thop(student.spec) else "torch"
     shapes = student.spec.input_shapes
     counted = thop_macs(exported, *shapes) if counter == "thop" else torch_flops(exported, shapes) // 2
@@ -61,3 +62,28 @@ def check_cut(module: nn.Module, folded: Mapping[str, Tensor], student: Cut, *, 
             "was written; report it"
         )
     return result
+
+
+def largest_difference(expected: object, found: object) -> float:
+    """How far apart two networks' answers to the same images are.
+
+    Args:
+        expected: What one returned: a tensor, or several in any structure.
+        found: What the other returned.
+
+    Returns:
+        The largest difference over all outputs, each relative to its largest expected entry; infinite where names or
+        shapes differ, not a number where an entry is none.
+    """
+    ours, theirs = outputs_of(expected), outputs_of(found)
+    if [(one.place, one.tensor.shape) for one in ours] != [(one.place, one.tensor.shape) for one in theirs]:
+        return math.inf
+    gaps = [_gap(one.tensor.detach(), other.tensor.detach()) for one, other in zip(ours, theirs, strict=True)]
+    return math.nan if any(math.isnan(gap) for gap in gaps) else max(gaps, default=0.0)
+
+
+def _gap(expected: Tensor, found: Tensor) -> float:
+    if not expected.numel():
+        return 0.0
+    scale = expected.double().abs().max().clamp_min(torch.finfo(torch.float64).tiny)
+    return ((expected.double() - found.double()).abs().max() / scale).item()

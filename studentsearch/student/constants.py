@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from studentsearch.graph.arguments import decode
+from studentsearch.graph.constancy import KEEPING, norms_keep_constants, pools_keep_constants
 from studentsearch.graph.describe import layer_class, make_layer
 from studentsearch.graph.links import Indices
 from studentsearch.graph.movement import MOVEMENTS, numbers, run
@@ -16,14 +17,10 @@ from studentsearch.graph.network import Argument, Network, Node
 from studentsearch.graph.passages import elementwise, num_spatial_axes, reduction
 from studentsearch.graph.permitted import function_of
 from studentsearch.graph.rules import COMPARISONS, DROPOUTS, ELEMENTWISE, POOLS, rule_of
-from studentsearch.graph.weighted import CONVOLUTIONS, NORMS, TRANSPOSED, einsum, matrix_product
+from studentsearch.graph.weighted import CONVOLUTIONS, TRANSPOSED, einsum, matrix_product
 from studentsearch.student.shrink import shrunk_operation, shrunk_state
 
 _WIDER_THAN_PICTURES = 2**20
-_STATISTICS = frozenset({
-    *("InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d", "GroupNorm", "LocalResponseNorm", "PReLU")
-})
-_KEEPING = frozenset({"torch.mean", "torch.amax", "torch.amin", "torch.nn.functional.interpolate", "Upsample"})
 
 
 def folded_value(
@@ -43,8 +40,8 @@ def folded_value(
         state: Tensors of the network by name.
 
     Returns:
-        `[len(kept)]`, or None for what must be computed: layers that cost multiply-accumulates, which are counted, and
-        whatever treats the border of a picture unlike its middle.
+        `[len(kept)]`, or None for what must be computed: whatever treats the border of an image unlike its middle.
+        Layers that cost multiply-accumulates are asked for only where the count has left them out.
     """
     name = node.operation.name
     # A whole node's channels need not be those of its input, however many both have.
@@ -53,10 +50,12 @@ def folded_value(
     first = next(value for value in values if value is not None)
     if node.operation.kind in {"Concat", "Select"} or name in MOVEMENTS or node.operation.kind == "Flatten":
         return _moved(node, kept, takes, values)
-    if name in _KEEPING or name in DROPOUTS or _keeps_constants(node):
+    if name in KEEPING or name in DROPOUTS or pools_keep_constants(node):
         return first if len(first) == len(kept) else None
-    if _keeps_positions_alike(node):
+    if norms_keep_constants(node):
         return _computed(node, kept, takes, (_repeated(first, node),), state, axis=node.axis + 1)
+    if node.operation.kind in CONVOLUTIONS or node.operation.kind == "Linear":
+        return _read(node, kept, takes[0], first, state)
     if node.operation.kind in ELEMENTWISE or rule_of(node.operation) is elementwise:
         if any(value is None or len(value) not in {1, len(kept)} for value in values):
             return None
@@ -65,13 +64,48 @@ def folded_value(
     return None
 
 
-def _keeps_positions_alike(node: Node) -> bool:
-    """Whether a norm or PReLU gives one number a channel for one number a channel, for pictures of every size."""
-    kind, arguments = node.operation.kind, node.operation.arguments
-    if kind in {"LayerNorm", "RMSNorm"}:
-        normed = arguments["normalized_shape"]
-        return node.axis == len(node.shape) - 1 and normed in ((node.num_channels,), node.num_channels)
-    return node.axis == 0 and (kind in NORMS or kind in _STATISTICS)
+def _read(node: Node, kept: Indices, read: Indices, value: Tensor, state: Mapping[str, Tensor]) -> Tensor:
+    """What a layer without padding makes of one number an input channel."""
+    own = shrunk_state(node, kept, read, state)
+    weight = (
+        own[f"{node.path}.weight"].double().flatten(2).sum(2)
+        if node.operation.kind != "Linear"
+        else (own[f"{node.path}.weight"].double())
+    )
+    if weight.shape[1] != len(value):  # several groups, of as many inputs each
+        per_group = len(kept) * weight.shape[1] // len(value)
+        inputs = value.double().view(-1, weight.shape[1]).repeat_interleave(per_group, dim=0)
+        result = (weight * inputs).sum(1)
+    else:
+        result = weight @ value.double()
+    bias = own.get(f"{node.path}.bias")
+    return (result if bias is None else result + bias.double()).to(value.dtype)
+
+
+def bordered_value(node: Node, kept: Indices, read: Indices, value: Tensor, state: Mapping[str, Tensor]) -> Tensor:
+    """What a convolution with zero padding makes of one number an input channel, on the smallest image with a middle.
+
+    Args:
+        node: One for which `border_of` tells a border.
+        kept: Output channels that are needed.
+        read: Input channels that it reads.
+        value: Their numbers.
+        state: Tensors of the network by name.
+
+    Returns:
+        `[len(kept), 2 b + 1, ...]`, b for every spatial axis the width of the border.
+    """
+    operation = shrunk_operation(node, kept, read)
+    layer = make_layer(operation).double().eval()
+    own = shrunk_state(node, kept, read, state)
+    layer.load_state_dict({name.rpartition(".")[2]: tensor for name, tensor in own.items()})
+    sizes, dilations = (
+        _per_axis(operation.arguments[name], len(positions(node))) for name in ("kernel_size", "dilation")
+    )
+    extents = [dilation * (size - 1) + 1 for size, dilation in zip(sizes, dilations, strict=True)]
+    image = value.double().view(1, -1, *([1] * len(extents))).expand(1, -1, *extents)
+    with torch.no_grad():
+        return torch.as_tensor(layer(image))[0].to(value.dtype)
 
 
 def _repeated(value: Tensor, node: Node) -> Tensor:
@@ -94,18 +128,6 @@ def _moved(node: Node, kept: Indices, takes: tuple[Indices, ...], values: tuple[
         sources = torch.arange(link.num_inputs) if link.sources is None else torch.from_numpy(link.sources[:, 0].copy())
         result = torch.where(sources >= 0, given[sources.clamp(min=0)], result)
     return result[torch.from_numpy(kept)]
-
-
-def _keeps_constants(node: Node) -> bool:
-    """Whether a pooling gives back a constant, borders included."""
-    kind, arguments = node.operation.kind, node.operation.arguments
-    if kind not in POOLS or kind.startswith("LP"):
-        return False
-    if not kind.startswith("Avg"):
-        return True
-    padding = arguments["padding"]
-    is_padded = any(padding) if isinstance(padding, tuple) else bool(padding)
-    return not arguments["ceil_mode"] and not (is_padded and arguments["count_include_pad"])
 
 
 def _computed(

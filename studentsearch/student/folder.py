@@ -28,6 +28,7 @@ from studentsearch.records.student import (
     StudentConfig,
     TrainingRecord,
     config_metadata,
+    has_student_files,
     read_config,
 )
 from studentsearch.runs.files import write_bytes, write_text
@@ -38,7 +39,7 @@ from studentsearch.student.card import model_card
 from studentsearch.student.slice import Cut
 from studentsearch.student.source import model_source
 from studentsearch.student.spec import StudentSpec, spec_from_record, spec_to_record
-from studentsearch.student.trial import require_sound
+from studentsearch.student.trial import require_running, require_sound
 from studentsearch.student.wellformed import spec_problem
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "StoredStudent",
     "StudentRecord",
     "is_student_folder",
+    "read_origin",
     "read_student",
     "rewrite_weights",
     "write_student",
@@ -135,8 +137,20 @@ def rewrite_weights(
 
 
 def is_student_folder(folder: Path) -> bool:
-    """Whether a folder holds a student."""
-    return (folder / CONFIG_NAME).is_file() and (folder / WEIGHTS_NAME).is_file()
+    """Whether a folder holds a student, whole or damaged."""
+    return has_student_files(folder)
+
+
+def read_origin(folder: Path) -> Origin:
+    """Where a student comes from, without its weights.
+
+    Args:
+        folder: What `write_student` wrote.
+
+    Returns:
+        Its origin, see `read_student` for what is refused of config.json.
+    """
+    return read_config(folder)[0].origin
 
 
 def read_student(folder: Path) -> StoredStudent:
@@ -166,7 +180,9 @@ def read_student(folder: Path) -> StoredStudent:
     broken = next((name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())), None)
     if broken is not None:
         raise InputFileError(f"{weights}: {broken!a:.100} holds numbers that are not finite; distil the student again")
-    return StoredStudent(module=build_with_weights(spec, tensors, source=str(weights)), spec=spec, config=config)
+    module = build_with_weights(spec, tensors, source=str(weights))
+    require_running(module, spec, source=str(folder / CONFIG_NAME))
+    return StoredStudent(module=module, spec=spec, config=config)
 
 
 def _write(folder: Path, spec: StudentSpec, tensors: Mapping[str, Tensor], config: StudentConfig) -> None:

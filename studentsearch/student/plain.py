@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from io import StringIO
@@ -17,7 +17,8 @@ from studentsearch.graph.liveness import liveness
 from studentsearch.graph.network import Network
 from studentsearch.graph.trace import trace, trace_with_state
 from studentsearch.student.build import build_with_weights
-from studentsearch.student.slice import cut
+from studentsearch.student.check import largest_difference
+from studentsearch.student.slice import Cut, cut
 from studentsearch.student.wellformed import spec_problem
 
 _ADDED = (1, 2, 4, 8, 16, 32)  # pixels a side, to see for which other sizes the trace holds
@@ -59,7 +60,7 @@ def plain_network(module: nn.Module, *input_shapes: tuple[int, ...], skip: Seque
     traced = trace_with_state(module, *input_shapes, skip=skip)
     network = traced.network
     alive = liveness(network, (), np.ones(0, dtype=np.bool_))
-    everything = cut(network, alive, traced.state)
+    everything = whole_network(network, traced.state)
     problem = spec_problem(everything.spec)
     if problem is not None:
         raise UnsupportedGraphError(f"{type(module).__name__}: no student could be written: {problem}; rename the part")
@@ -73,10 +74,23 @@ def plain_network(module: nn.Module, *input_shapes: tuple[int, ...], skip: Seque
     )
 
 
+def whole_network(network: Network, state: Mapping[str, torch.Tensor]) -> Cut:
+    """The network itself as a spec, with nothing cut.
+
+    Args:
+        network: Any traced network.
+        state: Its tensors by name.
+
+    Returns:
+        The spec and its tensors; also parts whose output nothing reads are gone.
+    """
+    return cut(network, liveness(network, (), np.ones(0, dtype=np.bool_)), state)
+
+
 def _insist(module: nn.Module, plain: nn.Module, input_shapes: tuple[tuple[int, ...], ...]) -> None:
     """Compare both on random images."""
     images = _images(module, input_shapes, number=2)
-    difference = _difference(_answers(module, images), _answers(plain, images))
+    difference = largest_difference(_answers(module, images), _answers(plain, images))
     if not difference <= _TOLERANCE:
         raise UnsupportedGraphError(
             f"{type(module).__name__}: written as plain layers it answers otherwise (by {difference:.1e} of the "
@@ -111,7 +125,7 @@ def _holds(module: nn.Module, plain: nn.Module, shapes: tuple[tuple[int, ...], .
             found = _answers(plain, images)
         except Exception:  # sizes that do not fit raise many errors
             return False
-    return _difference(expected, found) <= _TOLERANCE
+    return largest_difference(expected, found) <= _TOLERANCE
 
 
 def _images(module: nn.Module, shapes: tuple[tuple[int, ...], ...], *, number: int) -> list[torch.Tensor]:
@@ -122,32 +136,10 @@ def _images(module: nn.Module, shapes: tuple[tuple[int, ...], ...], *, number: i
 
 
 @torch.no_grad()
-def _answers(module: nn.Module, images: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+def _answers(module: nn.Module, images: Sequence[torch.Tensor]) -> object:
     was_training = module.training
     try:
-        return _tensors(module.eval()(*images))
+        answer: object = module.eval()(*images)
+        return answer
     finally:
         module.train(was_training)
-
-
-def _difference(expected: Sequence[torch.Tensor], found: Sequence[torch.Tensor]) -> float:
-    """The largest of any output, relative to its largest entry; infinite where their shapes differ."""
-    if [one.shape for one in expected] != [other.shape for other in found]:
-        return float("inf")
-    gaps = [
-        ((one - other).abs().max() / one.abs().max().clamp_min(1e-30)).item()
-        for one, other in zip(expected, found, strict=True)
-    ]
-    return float("nan") if any(gap != gap for gap in gaps) else max(gaps)
-
-
-def _tensors(value: object) -> list[torch.Tensor]:
-    """The tensors of a tensor, a tuple or a dictionary of these."""
-    if isinstance(value, torch.Tensor):
-        return [value]
-    if not isinstance(value, (tuple, list, Mapping)):
-        raise UnsupportedGraphError(
-            f"found a {type(value).__name__} among the outputs; expected tensors, tuples, lists and dicts; return these"
-        )
-    items = value.values() if isinstance(value, Mapping) else value
-    return [tensor for item in items for tensor in _tensors(item)]

@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from studentsearch.graph.links import Indices
-from studentsearch.graph.liveness import Liveness, liveness
+from studentsearch.graph.constancy import border_of
+from studentsearch.graph.links import Indices, mask_of
+from studentsearch.graph.liveness import Liveness
 from studentsearch.graph.network import Argument, Network, Node, Operation
 from studentsearch.graph.passages import elementwise
 from studentsearch.graph.rules import rule_of
 from studentsearch.graph.weighted import is_reader
-from studentsearch.student.constants import Size, constant_size, folded_value, positions
+from studentsearch.student.constants import Size, bordered_value, constant_size, folded_value, positions
 from studentsearch.student.outside import OutsideLayers
 from studentsearch.student.shrink import shrunk_operation, shrunk_state
 from studentsearch.student.spec import Step, StudentSpec
@@ -46,19 +47,6 @@ class _Folded:
 
     value: Tensor
     present: Indices
-
-
-def whole_network(network: Network, state: Mapping[str, Tensor]) -> Cut:
-    """The network itself as a spec, with nothing cut.
-
-    Args:
-        network: Any traced network.
-        state: Its tensors by name.
-
-    Returns:
-        The spec and its tensors; also parts whose output nothing reads are gone.
-    """
-    return cut(network, liveness(network, (), np.ones(0, dtype=np.bool_)), state)
 
 
 def cut(network: Network, alive: Liveness, tensors: Mapping[str, Tensor]) -> Cut:
@@ -115,6 +103,13 @@ class _Scissors:
                 self._emit_selection(node, kept)
             case "Add":
                 self._emit_sum(node, kept)
+            case "Constant" if node.operation.arguments.get("border") and node.inputs[0] not in self._emitted:
+                value = self._whole[f"{node.path}.value"][torch.from_numpy(kept)]
+                self._emit_constant(node, kept, value, node.operation.integers("border"))
+            case _ if self._alive.is_bordered(node.index):
+                (read,) = self._takes(node, kept)
+                value = bordered_value(node, kept, read, self._value(node.inputs[0], read), self._whole)
+                self._emit_constant(node, kept, value, border_of(node))
             case _ if is_reader(node):
                 read = np.flatnonzero(self._alive.reads[node.index])
                 self._emit_layer(node, kept, (self._pick(node.inputs[0], read, node),), read)
@@ -132,7 +127,7 @@ class _Scissors:
             return
         if self._agree(node):
             kept = self._emitted[node.inputs[0]].present
-        takes = [np.flatnonzero(link.needed(_mask(kept, node.num_channels))) for link in node.links]
+        takes = [np.flatnonzero(link.needed(mask_of(kept, node.num_channels))) for link in node.links]
         repeats = rule_of(node.operation) is elementwise
         like = self._first_emitted(node) if repeats else None
         steps = tuple(
@@ -234,26 +229,45 @@ class _Scissors:
     def _materialize(self, source: int, channels: Indices, reader: Node, *, like: int | None) -> str:
         """A constant at every position, sized by a tensor of its size or by the nearest one before it."""
         node = self._network.nodes[source]
-        size = Size(anchor=like) if like is not None else constant_size(self._network, node, self._computed)
-        if size.sizes and not is_reader(node) and node.inputs and node.operation.kind != "Constant":
+        size = Size(anchor=like) if like is not None else self._size(node)
+        if size.sizes and not node.work and node.inputs and node.operation.kind != "Constant":
             # What it is computed from can be sized for pictures of any size, so the operation itself is kept.
             del self._folded[source]
             self._compute(node, np.flatnonzero(self._alive.needed[source]))
             return self._pick(source, channels, reader)
+        return self._constant_step(node, self._value(source, channels), size, ())
+
+    def _emit_constant(self, node: Node, kept: Indices, value: Tensor, border: tuple[int, ...]) -> None:
+        """The step of a layer whose output is a constant but for its border."""
+        step = self._constant_step(node, value, self._size(node), border)
+        self._emitted[node.index] = _Emitted(step=step, present=kept)
+
+    def _size(self, node: Node) -> Size:
+        """Where a constant has its size from; a layer's best from what it reads, if nothing before that tells it."""
+        size = constant_size(self._network, node, self._computed)
+        if size.sizes and node.work and node.inputs[0] in self._folded:
+            (read,) = self._takes(node, np.flatnonzero(self._alive.needed[node.index]))
+            if len(read):
+                self._pick(node.inputs[0], read, node)
+                size = constant_size(self._network, node, self._computed)
+        return size
+
+    def _constant_step(self, node: Node, value: Tensor, size: Size, border: tuple[int, ...]) -> str:
         name, path = self._fresh(node, "_constant")
         arguments: dict[str, Argument] = {
-            "num_channels": len(channels),
+            "num_channels": value.shape[0],
             "axis": node.axis + 1,
             "rank": len(node.shape) + 1,
             "like_axis": self._network.nodes[size.anchor].axis + 1,
             "windows": size.windows,
             "sizes": size.sizes,
             "made_for": size.made_for,
+            **({"border": border} if border else {}),
         }
         like_step = self._emitted[size.anchor].step
         operation = Operation(kind="Constant", arguments=arguments)
         self.steps.append(Step(name=name, path=path, operation=operation, inputs=(like_step,)))
-        self.tensors[f"{path}.value"] = self._value(source, channels)
+        self.tensors[f"{path}.value"] = value
         return name
 
     @property
@@ -285,6 +299,8 @@ class _Scissors:
             own = torch.zeros(len(kept), dtype=dtype) if bias is None else bias[torch.from_numpy(kept)]
             self._folded[node.index] = _Folded(value=own, present=kept)
             return True
+        if node.work and not self._alive.is_constant(node.index):
+            return False  # it is counted
         takes = self._takes(node, kept)
         used = [index for index, channels in zip(node.inputs, takes, strict=True) if len(channels)]
         if not used:
@@ -302,7 +318,12 @@ class _Scissors:
 
     def _fold_alone(self, node: Node, kept: Indices) -> bool:
         """Note the numbers of a node that takes no channel: a selection of zeros alone, or a constant."""
-        if not node.inputs or (node.operation.kind == "Constant" and node.inputs[0] in self._emitted):
+        is_constant = node.operation.kind == "Constant"
+        if (
+            not node.inputs
+            or (is_constant and node.inputs[0] in self._emitted)
+            or node.operation.arguments.get("border")
+        ):
             return False
         dtype = next(tensor.dtype for tensor in self._whole.values() if tensor.is_floating_point())
         value = self._whole.get(f"{node.path}.value", torch.zeros(node.num_channels, dtype=dtype))
@@ -312,7 +333,7 @@ class _Scissors:
     def _takes(self, node: Node, kept: Indices) -> list[Indices]:
         if is_reader(node):
             return [np.flatnonzero(self._alive.reads[node.index])]
-        return [np.flatnonzero(link.needed(_mask(kept, node.num_channels))) for link in node.links]
+        return [np.flatnonzero(link.needed(mask_of(kept, node.num_channels))) for link in node.links]
 
     def _first_emitted(self, node: Node) -> int | None:
         """An input that is computed from the image and has the node's size."""
@@ -372,9 +393,3 @@ class _Scissors:
             self._emitted[node.index] = self._emitted[rest[0]]
             return
         self._emit_carrier(node, kept)
-
-
-def _mask(kept: Indices, num_channels: int) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
-    mask = np.zeros(num_channels, dtype=np.bool_)
-    mask[kept] = True
-    return mask

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 
 from studentsearch.graph import layers
-from studentsearch.graph.arguments import INPUT, write
+from studentsearch.graph.arguments import INPUT, Argument, named_tuples, write
 from studentsearch.graph.names import is_attribute
 from studentsearch.graph.owners import TENSOR_ROLES
 from studentsearch.printable import docstring
@@ -22,7 +22,7 @@ mode; its input is a batch `[B, {shape}]`, normalised with mean and standard dev
 from __future__ import annotations
 
 from pathlib import Path
-
+{typing}
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -52,10 +52,23 @@ def model_source(spec: StudentSpec, *, title: str) -> str:
     """
     shape = ", ".join(str(size) for size in spec.input_shape)
     kinds = {step.operation.kind for step in spec.steps}
-    parts = [_HEAD.format(title=docstring(title), shape=shape)]
+    named = named_tuples(_structure(spec))
+    typing = "from typing import NamedTuple\n" if named else ""
+    parts = [_HEAD.format(title=docstring(title), shape=shape, typing=typing)]
+    parts += [_named_tuple(name, fields) for name, fields in named.items()]
     parts += [f"\n\n{inspect.getsource(layer)}" for kind, layer in _OWN.items() if kind in kinds]
     parts += ["\n\n", _student_class(spec), _TAIL]
     return "".join(parts)
+
+
+def _structure(spec: StudentSpec) -> Argument:
+    """What the student returns: one tensor, or several as the network groups them."""
+    return spec.steps[-1].operation.arguments.get("structure", (INPUT, 0))
+
+
+def _named_tuple(name: str, fields: tuple[str, ...]) -> str:
+    lines = [f"class {name}(NamedTuple):", '    """What the student returns."""', ""]
+    return "\n\n" + "\n".join([*lines, *(f"    {field}: object" for field in fields)]) + "\n"
 
 
 def _student_class(spec: StudentSpec) -> str:
@@ -71,12 +84,12 @@ def _student_class(spec: StudentSpec) -> str:
     ]
     lines += [f"        {line}" for line in _constructions(spec)]
     inputs = [step.name for step in spec.steps if step.operation.kind == "Input"]
-    output = spec.steps[-1].operation.arguments.get("structure")
+    is_alone = _structure(spec) == (INPUT, 0)
     signature = ", ".join(f"{name}: Tensor" for name in inputs)
     lines += [
         "",
-        f"    def forward(self, {signature}) -> {'Tensor' if output is None else 'object'}:",
-        '        """Logits of a batch of normalised images."""',
+        f"    def forward(self, {signature}) -> {'Tensor' if is_alone else 'object'}:",
+        f'        """{"Logits" if is_alone else "All outputs"} of a batch of normalised images."""',
     ]
     lines += [f"        {_statement(step, inputs[0])}" for step in spec.steps if step.operation.kind != "Input"]
     return "\n".join(lines) + "\n"
@@ -149,8 +162,7 @@ def _statement(step: Step, first: str) -> str:
         case "Add":
             return f"{step.name} = torch.add({inputs})"
         case "Output":
-            structure = operation.arguments.get("structure", (INPUT, 0))
-            return f"return {write(structure, step.inputs, '')}"
+            return f"return {write(operation.arguments.get('structure', (INPUT, 0)), step.inputs, '')}"
         case "Parameter":
             return f"{step.name} = {_tensor(step.path)}"
         case "Call":

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from studentsearch.graph.network import Operation
+from studentsearch.graph.outputs import logits_place, output_names
+from studentsearch.outputs import OutputPlace
 from studentsearch.records.student import ArchitectureRecord, StepRecord
 
 
@@ -39,6 +41,21 @@ class StudentSpec:
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one image, `[C, H, W]`."""
         return self.input_shapes[0]
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """Names of all inputs, in the order in which they are given."""
+        return tuple(step.name for step in self.steps if step.operation.kind == "Input")
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of all outputs, in the order in which they are returned."""
+        return output_names(self.steps[-1].operation, len(self.steps[-1].inputs))
+
+    @property
+    def logits(self) -> OutputPlace:
+        """Where the logits stand in what the student returns."""
+        return logits_place(self.steps[-1].operation, len(self.steps[-1].inputs))
 
 
 def spec_to_record(spec: StudentSpec) -> ArchitectureRecord:

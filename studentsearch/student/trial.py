@@ -16,6 +16,7 @@ from studentsearch.student.spec import StudentSpec
 from studentsearch.student.wellformed import MAX_ENTRIES, spec_problem
 
 _BATCH = 2
+_FLOATING = frozenset({"F64", "F32", "F16", "BF16"})
 _CURE = "copy the folder again, whole, or search or distil again"
 
 
@@ -54,12 +55,37 @@ def require_sound(spec: StudentSpec, tensors: Mapping[str, TensorEntry], *, sour
         ) from error
 
 
+def require_running(module: nn.Module, spec: StudentSpec, *, source: str) -> None:
+    """Refuse a module that fails on one black image; some functions check their arguments only where there are numbers.
+
+    Args:
+        module: The student, with its weights.
+        spec: Its architecture, which `require_sound` took.
+        source: The file of the architecture, for the message.
+
+    Raises:
+        InputFileError: It cannot be computed.
+    """
+    parameter = next(module.parameters(), torch.zeros(0))
+    images = [torch.zeros(1, *shape, dtype=parameter.dtype) for shape in spec.input_shapes]
+    interpreter = fx.Interpreter(cast("fx.GraphModule", module))
+    interpreter.extra_traceback = False
+    try:
+        with torch.no_grad():
+            interpreter.run(*images)
+    except Exception as error:
+        raise InputFileError(f"{source}: the student cannot be run ({_one_line(error)}); {_CURE}") from error
+
+
 def _require_shapes(module: nn.Module, tensors: Mapping[str, TensorEntry], source: str) -> None:
     wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     names = [name for name in (*wanted, *tensors) if name not in wanted or name not in tensors]
     if names:
         have, lack = ("architecture", "weights") if names[0] in wanted else ("weights", "architecture")
         raise InputFileError(f"{source}: the {have} have {names[0]!a:.80}, the {lack} have not; {_CURE}")
+    for name, tensor in module.state_dict().items():
+        if tensor.is_floating_point() != (tensors[name].dtype in _FLOATING):
+            raise InputFileError(f"{source}: {name!a:.80} is of dtype {tensors[name].dtype} in the weights; {_CURE}")
     for name, shape in wanted.items():
         if tensors[name].shape != shape:
             raise InputFileError(

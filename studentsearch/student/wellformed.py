@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Set as AbstractSet
 
-from studentsearch.graph.arguments import Argument, argument_problem
+from studentsearch.graph.arguments import INPUT, Argument, argument_problem
 from studentsearch.graph.describe import constructor_arguments, layer_class
 from studentsearch.graph.names import is_attribute, is_step_name, path_problem
 from studentsearch.graph.network import Operation
@@ -74,7 +74,7 @@ def _arguments_problem(operation: Operation, num_inputs: int) -> str | None:
         case "Call":
             return _call_problem(operation, num_inputs)
         case "Output":
-            return _named_problem(operation, frozenset({"structure"}), num_inputs)
+            return _output_problem(operation, num_inputs)
         case "Input" | "Add" | "Concat" | "Parameter" as kind:
             expected = _PLAIN_ARGUMENTS[kind]
             optional = {"dtype"} if kind == "Parameter" else set()
@@ -99,6 +99,27 @@ def _plain_problem(operation: Operation) -> str | None:
         if operation.arguments.get("dtype", "int64") not in WHOLE_NUMBERS:
             return f"its numbers are of no type of {', '.join(WHOLE_NUMBERS)}"
     return None
+
+
+def _output_problem(operation: Operation, num_inputs: int) -> str | None:
+    problem = _named_problem(operation, frozenset({"structure", "logits"}), num_inputs)
+    if problem is not None:
+        return problem
+    if _places(operation.arguments.get("structure", (INPUT, 0))) != list(range(num_inputs)):
+        return "does not return each tensor that it reads once, in order"
+    logits = operation.arguments.get("logits", 0)
+    if not _is_integer(logits) or logits not in range(num_inputs):
+        return f"has the logits {logits!a:.80} among {num_inputs} tensors"
+    return None
+
+
+def _places(structure: Argument) -> list[int]:
+    """The numbers of the tensors in a structure, as they come."""
+    if not isinstance(structure, tuple):
+        return []
+    if structure[:1] == (INPUT,):
+        return [place for place in structure[1:] if isinstance(place, int)]
+    return [place for item in structure for place in _places(item)]
 
 
 def _named_problem(operation: Operation, names: AbstractSet[str], num_inputs: int) -> str | None:

@@ -4,23 +4,30 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from campaigns.hostile_folders import write_good
 
 import studentsearch
 from studentsearch.api import (
     ComputeOptions,
     DataOptions,
     DistillOptions,
+    EvaluateOptions,
     SearchOptions,
     SearchRecipe,
     TrainingRecipe,
     distill,
+    evaluate,
     report,
     search,
 )
+from studentsearch.errors import UsageError
+from studentsearch.student.folder import StudentRecord, read_student, write_student
+from studentsearch.student.slice import Cut
 
 NETWORK = """
 import torch
@@ -53,6 +60,7 @@ def build(num_classes, in_channels):
     torch.manual_seed(0)
     return Own(num_classes, in_channels)
 """
+TEACHER = "python:own_network_of_the_whole_way:build"
 
 
 @pytest.fixture
@@ -66,7 +74,7 @@ def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     torch.save(scope["build"](10, 1).state_dict(), "weights.pth")  # type: ignore[operator]
     search(
         SearchOptions(
-            teacher="python:own_network_of_the_whole_way:build",
+            teacher=TEACHER,
             weights=Path("weights.pth"),
             budgets=("70%",),
             out=tmp_path / "run",
@@ -109,13 +117,71 @@ def test_a_network_of_ones_own_is_searched_cut_reloaded_and_distilled(found: Pat
     torch.set_num_threads(1)
     with torch.no_grad():
         assert torch.equal(torch.load(found / "answers.pt"), studentsearch.load(student)(images))
-    result = distill(
-        DistillOptions(
-            student=found,
-            out=found.parent / "distilled",
-            init="inherit",
-            recipe=TrainingRecipe(steps=3, batch=16, rate=0.01),
-            compute=ComputeOptions(device="cpu", precision="float32", threads=1),
-        )
+    options = DistillOptions(
+        student=found,
+        out=found.parent / "distilled",
+        init="inherit",
+        recipe=TrainingRecipe(steps=3, batch=16, rate=0.01),
+        compute=ComputeOptions(device="cpu", precision="float32", threads=1),
     )
+    with pytest.raises(UsageError, match=f"names the teacher {TEACHER}, a function that is never run because a file"):
+        distill(options)
+    result = distill(replace(options, teachers=(TEACHER,)))
     assert 0 <= result.last.accuracy_test <= 100
+    facts = read_student(found.parent / "distilled" / "student").config.training
+    assert facts is not None
+    assert [(teacher.name, teacher.sha256) for teacher in facts.teachers] == [
+        (TEACHER, config["origin"]["teacher_sha256"])
+    ]
+    assert facts.accuracy_before == result.before
+    assert (facts.accuracy_test, facts.accuracy_held_out) == (result.last.accuracy_test, result.last.accuracy_held_out)
+    assert (facts.method, facts.init, facts.step, facts.steps, facts.batch) == ("hinton", "inherit", 3, 3, 16)
+    card = (found.parent / "distilled" / "student" / "README.md").read_text()
+    assert f"| test images | {result.before:.2f} % | {result.last.accuracy_test:.2f} % |" in card
+    head = card.split("---\n")[1]
+    yaml = pytest.importorskip("yaml", reason="reads the head of the card")
+    metric = yaml.safe_load(head)["model-index"][0]["results"][0]["metrics"][0]
+    assert metric["value"] == pytest.approx(result.last.accuracy_test, abs=0.005)
+
+
+DATA = """
+import torch
+from studentsearch.data.augment import Augmentation
+from studentsearch.data.dataset import Dataset, Images
+
+def images():
+    open("WAS_CALLED", "w").close()
+    some = Images(pixels=torch.zeros(20, 1, 8, 8, dtype=torch.uint8), labels=torch.arange(20) % 10)
+    return Dataset(
+        name="own", classes=tuple("0123456789"), train=some, test=some, mean=(0.5,), std=(0.5,),
+        augmentation=Augmentation(),
+    )
+"""
+
+
+def test_a_function_that_gives_images_is_called_only_where_it_is_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_images_of_this_test", raising=False)
+    Path("own_images_of_this_test.py").write_text(DATA)
+    write_good(Path("good"))
+    stored = read_student(Path("good"))
+    name = "python:own_images_of_this_test:images"
+    record = StudentRecord(
+        spec=stored.spec,
+        origin=replace(stored.origin, data=name),
+        counts=stored.config.counts,
+        teacher_counts=stored.config.teacher_counts,
+        check=stored.config.check,
+        blocks=(),
+    )
+    write_student(Path("student"), Cut(spec=stored.spec, tensors=dict(stored.module.state_dict())), record)
+    options = EvaluateOptions(model="student", compute=ComputeOptions(device="cpu", precision="float32", threads=1))
+    with pytest.raises(
+        UsageError, match=f"^student names the data {name}, a function .*; if you trust it, give --data"
+    ):
+        evaluate(options)
+    assert not Path("WAS_CALLED").exists()
+    assert evaluate(replace(options, data=DataOptions(name=name))).num_images == 20
+    assert Path("WAS_CALLED").exists()

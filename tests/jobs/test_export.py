@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import several_outputs
 import torch
 from nets import Case, ManyReaders, random_gates, small_case
 from torch import Tensor
@@ -10,12 +11,14 @@ from torch import Tensor
 from studentsearch.errors import DiskError, UsageError
 from studentsearch.graph.trace import trace
 from studentsearch.jobs.export import export
+from studentsearch.outputs import outputs_of
 from studentsearch.student.blocks import kept_by_block
 from studentsearch.student.build import build_with_weights
-from studentsearch.student.check import check_cut
+from studentsearch.student.check import CutCheck, check_cut
 from studentsearch.student.counts import count_everything
 from studentsearch.student.folder import Origin, StudentRecord, read_student, write_student
-from studentsearch.student.slice import Cut
+from studentsearch.student.plain import plain_network
+from studentsearch.student.slice import Cut, whole_network
 
 BATCH_SIZES = (1, 2, 5)
 FLOAT32 = 1e-4  # relative to the largest logit; runtimes order sums differently
@@ -112,3 +115,61 @@ def test_onnx_answers_for_every_batch_size(folder: Path, capfd: pytest.CaptureFi
 def test_an_unknown_format_is_told(folder: Path):
     with pytest.raises(UsageError, match="found format tflite; expected onnx or pt2"):
         export(folder, "tflite")  # type: ignore[arg-type]
+
+
+def written(folder: Path, name: str, *input_shapes: tuple[int, ...]) -> Path:
+    """A student folder of a whole network with several inputs or outputs."""
+    plain = plain_network(getattr(several_outputs, name)(3, 1), *input_shapes)
+    student = whole_network(plain.network, plain.module.state_dict())
+    counts = count_everything(plain.module, plain.network)
+    check = CutCheck(difference=0.0, counted_macs=counts.macs, counter="thop", independent_macs=counts.macs)
+    record = StudentRecord(
+        spec=student.spec, origin=ORIGIN, counts=counts, teacher_counts=counts, check=check, blocks=()
+    )
+    write_student(folder, student, record)
+    return folder
+
+
+SEVERAL = [
+    ("dictionary", 1, ("aux", "out")),
+    ("named", 1, ("aux", "logits")),
+    ("nested", 1, ("heads.aux", "heads.cls", "maps.0", "maps.1")),
+    ("pair", 1, ("output_0", "output_1", "output_2")),
+    ("two_images", 2, ("out", "aux")),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "num_inputs", "names"), SEVERAL)
+def test_all_inputs_and_outputs_are_exported_by_name(
+    name: str, num_inputs: int, names: tuple[str, ...], tmp_path: Path
+):
+    folder = written(tmp_path / "student", name, *[(1, 8, 8)] * num_inputs)
+    assert export(folder, "pt2").difference <= FLOAT32
+    module = torch.export.load(folder / "model.pt2").module()
+    reason = "needs the extra onnx"
+    onnxruntime = pytest.importorskip("onnxruntime", reason=reason)
+    pytest.importorskip("onnxscript", reason=reason)
+    assert export(folder, "onnx").difference <= FLOAT32
+    session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
+    assert tuple(output.name for output in session.get_outputs()) == names
+    inputs = tuple(given.name for given in session.get_inputs())
+    assert inputs == (("images",) if num_inputs == 1 else ("x", "y"))
+    student = read_student(folder).module
+    for batch_size in BATCH_SIZES:
+        images = [
+            torch.randn(batch_size, 1, 8, 8, generator=torch.Generator().manual_seed(n)) for n in range(num_inputs)
+        ]
+        answers = session.run(list(names), {key: one.numpy() for key, one in zip(inputs, images, strict=True)})
+        with torch.no_grad():
+            expected, found = outputs_of(student(*images)), module(*images)
+        for key, one, other in zip(names, expected, answers, strict=True):
+            scale = one.tensor.abs().max()
+            assert (one.tensor - torch.from_numpy(other)).abs().max() <= FLOAT32 * scale
+            assert (one.tensor - found[key]).abs().max() <= FLOAT32 * scale
+
+
+def test_the_names_of_several_outputs(tmp_path: Path):
+    for name, num_inputs, names in SEVERAL:
+        folder = written(tmp_path / name, name, *[(1, 8, 8)] * num_inputs)
+        assert read_student(folder).spec.output_names == names
