@@ -139,7 +139,7 @@ class _Scissors:
         """Whether the operation does the same to any number of channels and has nothing to shrink."""
         link = node.links[0]
         is_plain = node.ties is None and (link.sources is None or link.sources.shape[1] == 1)
-        has_state = any(name.startswith(f"{node.path}.") for name in self._whole) if node.path else False
+        has_state = self._has_tensors(node.path)
         is_sized = node.operation.name == "torch.unflatten" or not _SIZES.isdisjoint(node.operation.arguments)
         return is_plain and not has_state and not is_sized and node.inputs[0] in self._emitted and not node.whole
 
@@ -171,11 +171,15 @@ class _Scissors:
 
     def _write(self, node: Node, operation: Operation, inputs: tuple[str, ...], present: Indices) -> None:
         path = node.path if node.path or operation.kind in _PATHLESS else self._path_of_call(node.name)
-        if path and self._layers.setdefault(path, operation) != operation:
+        if path and self._layers.setdefault(path, operation) != operation and not self._has_tensors(node.path):
             # A norm without tensors that was called with other numbers of channels: one layer a number.
             path = self._fresh(node, "_again")[1]
         self.steps.append(Step(name=node.name, path=path, operation=operation, inputs=inputs))
         self._emitted[node.index] = _Emitted(step=node.name, present=present)
+
+    def _has_tensors(self, path: str) -> bool:
+        """Whether the network's layer at a path has parameters or buffers."""
+        return bool(path) and any(name.startswith(f"{path}.") for name in self._whole)
 
     def _path_of_call(self, name: str) -> str:
         """Where the layer of a functional call stands: at its name, unless the network has something there."""

@@ -162,8 +162,13 @@ def weighted(name: str) -> tuple[dict[str, Tensor], Callable[[nn.Module, Tensor]
         case "BatchNorm":
             zeros, ones = torch.zeros(CHANNELS).double(), torch.ones(CHANNELS).double()
             tensors = {"mean": zeros, "var": ones, "weight": parameter(CHANNELS), "bias": parameter(CHANNELS)}
+            if name == "torch.batch_norm":
+                return tensors, lambda m, x: function(x, m.weight, m.bias, m.mean, m.var, False, 0.1, 1e-5, False)
             return tensors, lambda m, x: function(x, m.mean, m.var, m.weight, m.bias)
         case "InstanceNorm":
+            if name == "torch.instance_norm":
+                run = lambda m, x: function(x, m.weight, None, None, None, True, 0.1, 1e-5, False)  # noqa: E731
+                return {"weight": parameter(CHANNELS)}, run
             return {"weight": parameter(CHANNELS)}, lambda m, x: function(x, weight=m.weight)
         case "LayerNorm" | "RMSNorm":
             return {"weight": parameter(8, 8)}, lambda m, x: function(x, (8, 8), m.weight)

@@ -80,7 +80,7 @@ def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             out=tmp_path / "run",
             data=DataOptions(name="digits"),
             compute=ComputeOptions(device="cpu", precision="float32", threads=1),
-            recipe=SearchRecipe(steps=30, batch=16, batches_for_statistics=2),
+            recipe=SearchRecipe(steps=60, batch=16, batches_for_statistics=2),
             skip=("squeeze",),
         )
     )
