@@ -8,19 +8,19 @@ from pathlib import Path
 
 from studentsearch import load
 from studentsearch.jobs.count import count
-from studentsearch.jobs.distill import DistilledStudent, DistillOptions, default_training_recipe, distill
+from studentsearch.jobs.distill import DistilledStudent, DistillOptions, distill
 from studentsearch.jobs.evaluate import EvaluatedModel, EvaluateOptions, evaluate
 from studentsearch.jobs.export import ExportedFile, export
-from studentsearch.jobs.knowledge import MethodOptions
+from studentsearch.jobs.method_options import MethodOptions
 from studentsearch.jobs.options import ComputeOptions, DataOptions
+from studentsearch.jobs.recipe import TrainingRecipe, default_training_recipe
 from studentsearch.jobs.search import FoundStudent, SearchOptions, search
-from studentsearch.jobs.study import StudyOptions, study
+from studentsearch.jobs.study import study
+from studentsearch.jobs.study_options import StudyOptions
 from studentsearch.jobs.teach import TeachOptions, TrainedNetwork, teach
-from studentsearch.jobs.training import TrainingRecipe
 from studentsearch.report import compare, report_json
 from studentsearch.runs.files import JsonValue
-from studentsearch.search.objective import Objective
-from studentsearch.search.recipe import SearchRecipe, as_printed
+from studentsearch.search.recipe import Objective, SearchRecipe, as_printed
 from studentsearch.student.counts import Counts
 
 __all__ = [

@@ -92,17 +92,6 @@ def open_regular_file(path: Path, *, max_bytes: int | None = None, cure: str) ->
     raise InputFileError(f"{path} is not a regular file; expected one; {cure}")
 
 
-def require_regular_file(path: Path, *, max_bytes: int, cure: str) -> None:
-    """Refuse what `open_regular_file` would refuse, for a library that opens the file itself.
-
-    Args:
-        path: The file.
-        max_bytes: The largest file that is accepted.
-        cure: What the user can do about a file that cannot be read, for the message.
-    """
-    open_regular_file(path, max_bytes=max_bytes, cure=cure).close()
-
-
 def decode_json(
     content: bytes | str,
     form: type[Facts],

@@ -1,6 +1,7 @@
 """A user's own Python function, named `python:module:function` and found from the working directory too."""
 
 import importlib
+import importlib.util
 import inspect
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -76,10 +77,36 @@ def require_typed(name: str, typed: Collection[str], *, what: str, option: str, 
 
 
 def _own_function(name: str, what: str) -> Callable[..., object]:
-    module_name, separator, function_name = name.removeprefix(PREFIX).partition(":")
-    if not (module_name and separator and function_name):
-        raise UsageError(f'{what} "{name}" names no function; expected python:module:function')
+    module_name, function_name = _parts(name, what)
     return _import_function(f'{what} "{name}"', module_name, function_name)
+
+
+def require_own_function(name: str, what: str) -> None:
+    """Refuse a name that can mean no function; nothing is imported.
+
+    Args:
+        name: `python:module:function`.
+        what: What it shall give, for messages: "model", "data".
+
+    Raises:
+        UsageError: The name has another form, or there is no such module.
+    """
+    module_name, _ = _parts(name, what)
+    package = module_name.partition(".")[0]
+    with _working_directory_importable():
+        if package not in sys.modules and importlib.util.find_spec(package) is None:
+            raise UsageError(
+                f'{what} "{name}": there is no module {package} here; run where it can be imported, or check the name'
+            )
+
+
+def _parts(name: str, what: str) -> tuple[str, str]:
+    """The module and the function in a name."""
+    module_name, separator, function_name = name.removeprefix(PREFIX).partition(":")
+    words = (*module_name.split("."), function_name)
+    if not separator or not all(word.isidentifier() for word in words):
+        raise UsageError(f'{what} "{name}" names no function; expected python:module:function')
+    return module_name, function_name
 
 
 def _import_function(label: str, module_name: str, function_name: str) -> Callable[..., object]:

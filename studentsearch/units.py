@@ -7,7 +7,9 @@ from studentsearch.errors import UsageError
 
 _SCALES = {"k": 10**3, "m": 10**6, "g": 10**9}
 _SMALLEST_PLAIN_MACS = 1000
-_BUDGET = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*(?P<unit>[kmgx%]?)", re.IGNORECASE)
+_WHOLE = {"%": 100, "x": 1}
+# As many digits as a count can have; Python refuses to read thousands.
+_BUDGET = re.compile(r"(?P<number>[0-9]{1,18}(?:\.[0-9]{1,18})?|\.[0-9]{1,18})\s*(?P<unit>[kmgx%]?)", re.IGNORECASE)
 
 
 def parse_budget(text: str, *, full_macs: int) -> int:
@@ -24,12 +26,7 @@ def parse_budget(text: str, *, full_macs: int) -> int:
     Raises:
         UsageError: The text is no budget, is ambiguous, is zero, or is not below the teacher's cost.
     """
-    match = _BUDGET.fullmatch(text.strip())
-    if match is None:
-        raise UsageError(f'budget "{text}" is not an amount; expected multiply-accumulates (90M) or a share kept (30%)')
-    number, unit = Fraction(match["number"]), match["unit"].lower()
-    if not unit and number and ("." in match["number"] or number < _SMALLEST_PLAIN_MACS):
-        raise UsageError(_ambiguous(text.strip(), number))
+    number, unit = _amount(text)
     budget_macs = int(number * _unit_macs(unit, full_macs=full_macs))
     if budget_macs < 1:
         raise UsageError(f'budget "{text}" leaves no multiply-accumulate; expected more than zero, as in 90M or 30%')
@@ -44,6 +41,22 @@ def parse_budget(text: str, *, full_macs: int) -> int:
             "nothing to search; choose less"
         )
     return budget_macs
+
+
+def require_budget(text: str) -> None:
+    """Refuse a budget that means nothing whatever the teacher costs.
+
+    Args:
+        text: As for `parse_budget`.
+
+    Raises:
+        UsageError: The text is no budget, is ambiguous, is zero, or keeps the whole teacher or more.
+    """
+    number, unit = _amount(text)
+    if not number:
+        raise UsageError(f'budget "{text}" leaves no multiply-accumulate; expected more than zero, as in 90M or 30%')
+    if unit in _WHOLE and number >= _WHOLE[unit]:
+        raise UsageError(f'budget "{text}" keeps all that the teacher costs or more: nothing to search; choose less')
 
 
 def format_count(macs: int) -> str:
@@ -95,6 +108,18 @@ def budget_label(macs: int) -> str:
     millions, rest = divmod(macs, 10**6)
     decimals = f"{rest:06d}".rstrip("0")
     return f"{millions}.{decimals}M" if decimals else f"{millions}M"
+
+
+def _amount(text: str) -> tuple[Fraction, str]:
+    """The number and the unit, in lower case, of a budget."""
+    match = _BUDGET.fullmatch(text.strip())
+    if match is None:
+        found = f'budget "{text[:60]}"'
+        raise UsageError(f"{found} is not an amount; expected multiply-accumulates (90M) or a share kept (30%)")
+    number, unit = Fraction(match["number"]), match["unit"].lower()
+    if not unit and number and ("." in match["number"] or number < _SMALLEST_PLAIN_MACS):
+        raise UsageError(_ambiguous(text.strip(), number))
+    return number, unit
 
 
 def _unit_macs(unit: str, *, full_macs: int) -> Fraction:

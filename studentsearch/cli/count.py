@@ -45,10 +45,13 @@ def count(
     as_json: option.Json = False,
 ) -> None:
     """Count multiply-accumulates and parameters of a network, and say what a search would gate."""
+    from studentsearch.jobs.checks import require_count
+
+    shapes = () if image_size is None else tuple(parse_image_shape(text) for text in image_size.split(","))
+    require_count(model=model, num_classes=classes, input_shapes=shapes)
     from studentsearch.jobs.count import count as run_count
     from studentsearch.report.live import RichProgress
 
-    shapes = () if image_size is None else tuple(parse_image_shape(text) for text in image_size.split(","))
     with RichProgress() as progress:
         counted = run_count(
             model,
@@ -80,7 +83,8 @@ def parse_image_shape(text: str) -> tuple[int, int, int]:
         UsageError: Not three whole numbers.
     """
     words = text.lower().split("x")
-    if len(words) != 3 or not all(word.isascii() and word.isdigit() for word in words):
-        raise UsageError(f"image size {text!r} is not understood; expected channels, height and width, such as 3x32x32")
+    if len(words) != 3 or not all(word.isascii() and word.isdigit() and len(word) < 10 for word in words):
+        found = repr(text[:60])
+        raise UsageError(f"image size {found} is not understood; expected channels, height and width, such as 3x32x32")
     channels, height, width = (int(word) for word in words)
     return channels, height, width

@@ -29,7 +29,9 @@ def demo(out: Out = Path("runs/demo")) -> None:
     A second time in the same folder shows the finished runs again.
     """
     from studentsearch.report.live import RichProgress
+    from studentsearch.runs.place import require_place
 
+    require_place(out, None)
     with RichProgress() as progress:
         _search(out / "search", progress)
         _distill(out / "search", out / "distill", progress)
@@ -49,7 +51,8 @@ def _search(out: Path, progress: "Progress") -> None:
 
 
 def _distill(source: Path, out: Path, progress: "Progress") -> None:
-    from studentsearch.jobs.distill import DistillOptions, default_training_recipe, distill
+    from studentsearch.jobs.distill import DistillOptions, distill
+    from studentsearch.jobs.recipe import default_training_recipe
 
     recipe = replace(default_training_recipe("inherit"), epochs=_DISTILL_EPOCHS, rate=_DISTILL_RATE)
     options = DistillOptions(student=source, out=out, init="inherit", compute=_compute(), recipe=recipe)

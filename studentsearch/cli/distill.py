@@ -105,27 +105,44 @@ def distill(
     if loss.method == "list":
         show_methods(as_json=as_json)
         return
-    from studentsearch.jobs.distill import DistillOptions, default_training_recipe
+    from studentsearch.jobs.checks import require_distill
     from studentsearch.jobs.presets import pair, usual_recipe
+    from studentsearch.jobs.recipe import default_training_recipe
 
     published = None if preset is None else pair(preset)
     usual = usual_recipe(training.recipe, None if published is None else published.recipe)
     who = _who(student, teacher, via, published)
     method = loss.options(is_published=published is not None)
+    data = images.options(
+        data=None if published is None else published.data, augment=None if usual is None else usual.augment
+    )
+    recipe = training.training(default_training_recipe(init) if usual is None else usual.training)
+    files, computing = tuple(weights or ()), compute.options()
+    require_distill(
+        student=who.student,
+        teachers=who.teachers,
+        weights=files,
+        method=method,
+        via=who.via,
+        init=init,
+        data=data,
+        compute=computing,
+        out=out,
+    )
+    from studentsearch.jobs.distill import DistillOptions
+
     options = DistillOptions(
         student=who.student,
         out=out or _usual_out(who.student, budget, init, method.name),
         teachers=who.teachers,
-        weights=tuple(weights or ()),
+        weights=files,
         budget=budget,
         init=init,
         method=method,
         via=who.via,
-        data=images.options(
-            data=None if published is None else published.data, augment=None if usual is None else usual.augment
-        ),
-        compute=compute.options(),
-        recipe=training.training(default_training_recipe(init) if usual is None else usual.training),
+        data=data,
+        compute=computing,
+        recipe=recipe,
         logits=logits,
         teacher_logits=teacher_logits,
     )
@@ -156,13 +173,13 @@ def _who(student: str | None, teacher: list[str] | None, via: str | None, publis
 
 def _usual_out(student: str, budget: str | None, init: str, method: str) -> Path:
     """Inside the search run that a found student lies in: RUN/distill-LABEL-METHOD-INIT; else under runs/."""
-    from studentsearch.jobs.students import locate_student, search_run_of
-    from studentsearch.models.registry import model_names
+    from studentsearch.jobs.checks import is_found_student
 
-    path = Path(student)
-    if not path.is_dir() or student in model_names():
+    if not is_found_student(student):
         return default_out("distill", student, method)
-    folder = locate_student(path, budget)
+    from studentsearch.jobs.students import locate_student, search_run_of
+
+    folder = locate_student(Path(student), budget)
     run = search_run_of(folder)
     words = f"{folder.name}-{init}" if method == "hinton" else f"{folder.name}-{method}-{init}"
     return default_out("distill", folder.name, method) if run is None else run / f"distill-{words}"

@@ -26,13 +26,16 @@ def evaluate(
     as_json: option.Json = False,
 ) -> None:
     """Judge a network on all test images."""
-    from studentsearch.jobs.evaluate import EvaluateOptions
-    from studentsearch.jobs.evaluate import evaluate as run_evaluate
+    from studentsearch.jobs.checks import require_evaluate
     from studentsearch.jobs.options import ComputeOptions, DataOptions
-    from studentsearch.report.live import RichProgress
 
     images = DataOptions(name=data, data_root=data_root, download=download, image_size=image_size, mean=mean, std=std)
     compute = ComputeOptions(device=device, precision=precision, threads=threads)
+    require_evaluate(model=model, weights=weights, data=images, compute=compute)
+    from studentsearch.jobs.evaluate import EvaluateOptions
+    from studentsearch.jobs.evaluate import evaluate as run_evaluate
+    from studentsearch.report.live import RichProgress
+
     options = EvaluateOptions(model=model, weights=weights, data=images, compute=compute, logits=logits)
     with RichProgress() as progress:
         result = run_evaluate(options, progress)

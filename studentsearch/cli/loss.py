@@ -8,7 +8,7 @@ import typer
 from studentsearch.errors import UsageError
 
 if TYPE_CHECKING:
-    from studentsearch.jobs.knowledge import MethodOptions
+    from studentsearch.jobs.method_options import MethodOptions
 
 _TERMS = "Distillation"
 _CROSS_LAYER = "cross_layer"
@@ -117,7 +117,7 @@ class LossGroup:
         Raises:
             UsageError: Options that exclude each other.
         """
-        from studentsearch.jobs.knowledge import MethodOptions
+        from studentsearch.jobs.method_options import MethodOptions
 
         if self.cross is not None and self.method not in {None, _CROSS_LAYER}:
             raise UsageError(

@@ -20,7 +20,7 @@ from studentsearch.cli.report import report
 from studentsearch.cli.search import search
 from studentsearch.cli.study import study
 from studentsearch.cli.teach import teach
-from studentsearch.errors import DiskError, StudentSearchError
+from studentsearch.errors import DiskError, InputFileError, StudentSearchError, UsageError
 from studentsearch.printable import printable
 
 _DEBUG = "--debug"
@@ -28,6 +28,8 @@ _INTERRUPTED = 130
 _MAX_LINE = 2000
 _READER_GONE = 141  # 128 + SIGPIPE, as of a process that the signal ended
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
+# Of paths that cannot be what was asked for, wherever they are looked at first.
+_PLACE_ERRORS = {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR}
 # The base of typer's usage errors, which typer itself does not export; BadParameter adds no method to it.
 _TyperUsageError: type[typer.BadParameter] = typer.BadParameter.__mro__[1]
 
@@ -67,6 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code.
     """
     words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    unreadable = next((word for word in words if not _is_text(word)), None)
+    if unreadable is not None:  # it would be kept in manifests and shown
+        return _say(f"error: the argument {unreadable!r} is not UTF-8; rename what it names", UsageError.exit_code)
     is_debug = _DEBUG in itertools.takewhile(lambda word: word.startswith("-"), words)
     try:
         exit_code: int = app(words, prog_name="studentsearch", standalone_mode=False) or 0
@@ -79,6 +84,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         return _complain(error)
     return _say("interrupted", exit_code) if exit_code == _INTERRUPTED else exit_code
+
+
+def _is_text(word: str) -> bool:
+    """Whether an argument is text; bytes that are not UTF-8 arrive as surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in word)
 
 
 def _silence_stdout() -> None:
@@ -97,6 +107,8 @@ def _complain(error: Exception) -> int:
     if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
         place = f"{error.filename}: " if error.filename else ""
         return _say(f"error: {place}{error.strerror}; free space or permission there", DiskError.exit_code)
+    if isinstance(error, OSError) and error.errno in _PLACE_ERRORS:
+        return _say(f"error: {error.filename}: {error.strerror}; give another path", InputFileError.exit_code)
     words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return _say(f"internal error: {words}; run again with {_DEBUG} before the command and report it", 1)
 

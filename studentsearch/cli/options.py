@@ -36,7 +36,9 @@ Download = Annotated[
 ]
 ImageSize = Annotated[
     int | None,
-    typer.Option("--image-size", min=1, help="Bring pictures of a folder to this many pixels.", rich_help_panel=_DATA),
+    typer.Option(
+        "--image-size", min=1, max=8192, help="Bring pictures of a folder to this many pixels.", rich_help_panel=_DATA
+    ),
 ]
 Mean = Annotated[
     str | None,
@@ -107,18 +109,24 @@ Precision = Annotated[
     Literal["auto", "float32", "bf16"],
     typer.Option("--precision", help="What convolutions compute in.", rich_help_panel=_COMPUTE),
 ]
-Threads = Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.", rich_help_panel=_COMPUTE)]
+Threads = Annotated[
+    int | None, typer.Option("--threads", min=1, max=1024, help="CPU threads.", rich_help_panel=_COMPUTE)
+]
 Seed = Annotated[
     int, typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of everything random.", rich_help_panel=_COMPUTE)
 ]
 
 Epochs = Annotated[
-    int | None, typer.Option("--epochs", min=1, help="Passes over the training images.", rich_help_panel=_TRAINING)
+    int | None,
+    typer.Option("--epochs", min=1, max=10**6, help="Passes over the training images.", rich_help_panel=_TRAINING),
 ]
 TrainingSteps = Annotated[
-    int | None, typer.Option("--steps", min=1, help="Steps in all, instead of --epochs.", rich_help_panel=_TRAINING)
+    int | None,
+    typer.Option("--steps", min=1, max=10**9, help="Steps in all, instead of --epochs.", rich_help_panel=_TRAINING),
 ]
-Batch = Annotated[int | None, typer.Option("--batch", min=1, help="Images a step.", rich_help_panel=_TRAINING)]
+Batch = Annotated[
+    int | None, typer.Option("--batch", min=1, max=10**6, help="Images a step.", rich_help_panel=_TRAINING)
+]
 Rate = Annotated[float | None, typer.Option("--rate", help="Learning rate after warm-up.", rich_help_panel=_TRAINING)]
 ScheduleName = Annotated[
     Literal["cosine", "milestones", "constant"] | None,

@@ -14,8 +14,7 @@ from studentsearch.cli.show import show_run
 if TYPE_CHECKING:
     from studentsearch.jobs.options import DataOptions
     from studentsearch.jobs.search import SearchOptions
-    from studentsearch.search.objective import Objective
-    from studentsearch.search.recipe import SearchRecipe
+    from studentsearch.search.recipe import Objective, SearchRecipe
 
 _METHOD = "Search"
 Teacher = Annotated[str, typer.Option("--teacher", metavar="MODEL", help=option.MODEL_HELP)]
@@ -30,11 +29,17 @@ Flops = Annotated[
 Steps = Annotated[
     int | None,
     typer.Option(
-        "--steps", min=1, help="The last budget is met near this step.", show_default="1000", rich_help_panel=_METHOD
+        "--steps",
+        min=1,
+        max=10**9,
+        help="The last budget is met near this step.",
+        show_default="1000",
+        rich_help_panel=_METHOD,
     ),
 ]
 Batch = Annotated[
-    int | None, typer.Option("--batch", min=1, help="Images a step.", show_default="64", rich_help_panel=_METHOD)
+    int | None,
+    typer.Option("--batch", min=1, max=10**6, help="Images a step.", show_default="64", rich_help_panel=_METHOD),
 ]
 Kind = Annotated[
     Literal["kd", "np"],
@@ -106,10 +111,10 @@ def search(
     as_json: option.Json = False,
 ) -> None:
     """Search students within one or several budgets inside a trained teacher, and cut them out."""
-    from studentsearch.jobs.search import SearchOptions
-    from studentsearch.search.objective import Objective
+    from studentsearch.jobs.checks import require_search
+    from studentsearch.search.recipe import Objective
 
-    chosen = images.options()
+    chosen, computing, budgets = images.options(), compute.options(), tuple(flops.split(","))
     term = Objective(
         kind=objective,
         temperature=temperature,
@@ -119,13 +124,16 @@ def search(
         flops_weights=flops_weights,
     )
     recipe = _recipe(term, printed, steps=steps, batch=batch, l2=l2, gate_rate=gate_rate, weight_rate=weight_rate)
+    require_search(teacher=teacher, weights=weights, budgets=budgets, data=chosen, compute=computing, out=out)
+    from studentsearch.jobs.search import SearchOptions
+
     options = SearchOptions(
         teacher=teacher,
-        budgets=tuple(flops.split(",")),
+        budgets=budgets,
         out=out or _usual_out(teacher, chosen),
         weights=weights,
         data=chosen,
-        compute=compute.options(),
+        compute=computing,
         recipe=recipe,
         skip=tuple(skip or ()),
         logits=logits,
@@ -161,7 +169,7 @@ def _recipe(
 
 
 def _usual_out(teacher: str, images: "DataOptions") -> Path:
-    from studentsearch.jobs.opening import data_name
+    from studentsearch.jobs.checks import data_name
 
     return default_out("search", teacher, data_name(images, teacher))
 

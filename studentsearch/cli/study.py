@@ -10,7 +10,7 @@ from studentsearch.cli.groups import ComputeGroup, DataGroup, TrainingGroup, gro
 from studentsearch.cli.options import default_out, given
 
 if TYPE_CHECKING:
-    from studentsearch.jobs.study import StudyOptions
+    from studentsearch.jobs.study_options import StudyOptions
 
 Pair = Annotated[
     str,
@@ -22,11 +22,15 @@ Rows = Annotated[
         "--rows", metavar="A,B,...", help="Some of alone, hinton, fsp, P1, P2, P3, P1+P2, P1+P2+P3; else all."
     ),
 ]
-Seeds = Annotated[int, typer.Option("--seeds", min=1, help="Runs of every row.")]
-Teachers = Annotated[int, typer.Option("--teachers", min=1, help="Teachers that are taught; the ensemble has all.")]
+Seeds = Annotated[int, typer.Option("--seeds", min=1, max=1000, help="Runs of every row.")]
+Teachers = Annotated[
+    int, typer.Option("--teachers", min=1, max=100, help="Teachers that are taught; the ensemble has all.")
+]
 TeacherEpochs = Annotated[
     int | None,
-    typer.Option("--teacher-epochs", min=1, help="Of the teachers, where they are not those of the students."),
+    typer.Option(
+        "--teacher-epochs", min=1, max=10**6, help="Of the teachers, where they are not those of the students."
+    ),
 ]
 ClippingName = Annotated[
     Literal["printed", "reversed", "off"],
@@ -50,9 +54,10 @@ def study(
     as_json: option.Json = False,
 ) -> None:
     """Teach the teachers, run every row with every seed, show the table; stopped, the same command goes on."""
+    from studentsearch.jobs.checks import require_study
     from studentsearch.jobs.presets import pair as pair_of
     from studentsearch.jobs.presets import recipe
-    from studentsearch.jobs.study import StudyOptions
+    from studentsearch.jobs.study_options import StudyOptions
 
     published = pair_of(pair)
     usual = recipe(training.recipe or published.recipe)
@@ -70,6 +75,7 @@ def study(
         teaching=replace(distilling, epochs=given(teacher_epochs, distilling.epochs)),
         distilling=distilling,
     )
+    require_study(data=options.data, compute=options.compute, out=options.out, student=options.student)
     _run(options, as_json=as_json)
 
 

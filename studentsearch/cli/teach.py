@@ -30,18 +30,24 @@ def teach(
 
     Without options: 300 epochs, batch 128, rate 0.1 divided by 10 at a half and at three quarters, weight decay 1e-4.
     """
-    from studentsearch.jobs.opening import data_name
+    from studentsearch.jobs.checks import data_name, require_teach
     from studentsearch.jobs.presets import recipe
-    from studentsearch.jobs.teach import TeachOptions
 
     usual = recipe(training.recipe or "search")
-    chosen = images.options(augment=usual.augment)
+    chosen, computing, trained = (
+        images.options(augment=usual.augment),
+        compute.options(),
+        training.training(usual.training),
+    )
+    require_teach(model=model, data=chosen, compute=computing, out=out)
+    from studentsearch.jobs.teach import TeachOptions
+
     options = TeachOptions(
         model=model,
         out=out or default_out("teach", model, data_name(chosen, model)),
         data=chosen,
-        compute=compute.options(),
-        recipe=training.training(usual.training),
+        compute=computing,
+        recipe=trained,
         logits=logits,
     )
     _run(options, as_json=as_json)

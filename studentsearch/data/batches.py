@@ -6,35 +6,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from studentsearch.data.augment import Augmentation, augment
+from studentsearch.data.augment import augment
+from studentsearch.data.augmentation import Augmentation
 from studentsearch.data.dataset import Images
+from studentsearch.data.normalization import Normalization
 from studentsearch.data.transfer import send
 from studentsearch.errors import UsageError
 from studentsearch.randomness import generator
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Normalization:
-    """What is taken off each channel and what it is then divided by, for pixels in 0..1.
-
-    Attributes:
-        mean: One figure a channel, in 0..1.
-        std: One figure a channel, above 0.
-    """
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        if len(self.mean) != len(self.std):
-            raise UsageError(
-                f"{len(self.mean)} means and {len(self.std)} standard deviations: expected one of each a channel"
-            )
-        if not all(0 <= mean <= 1 for mean in self.mean) or not all(0 < std <= 1 for std in self.std):
-            raise UsageError(
-                f"mean {self.mean} and standard deviation {self.std}: expected figures for pixels in 0..1, "
-                f"deviations above 0; divide figures for 0..255 by 255"
-            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -61,22 +39,6 @@ class HeldOut:
 
     train: Images
     held_out: Images
-
-
-def parse_normalization(mean: str, std: str) -> Normalization:
-    """The normalization that a user's figures mean.
-
-    Args:
-        mean: Figures with commas, "0.49,0.48,0.44".
-        std: As many figures.
-
-    Returns:
-        The normalization.
-
-    Raises:
-        UsageError: If a figure is no number, out of range, or their numbers differ.
-    """
-    return Normalization(mean=_figures(mean, "mean"), std=_figures(std, "standard deviation"))
 
 
 def normalize(pixels: Tensor, normalization: Normalization, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -220,10 +182,3 @@ def hold_out(images: Images, *, seed: int = 0, fraction: float = 0.1) -> HeldOut
     order = torch.randperm(len(images), generator=generator(seed, "hold-out", 0)).to(images.labels.device)
     kept, aside = order[num_held_out:].sort().values, order[:num_held_out].sort().values
     return HeldOut(train=images.select(kept), held_out=images.select(aside))
-
-
-def _figures(text: str, name: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(figure) for figure in text.split(","))
-    except ValueError as error:
-        raise UsageError(f"{name} {text!r}: expected one number a channel with commas, as in 0.49,0.48,0.44") from error

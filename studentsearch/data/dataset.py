@@ -8,7 +8,7 @@ from dataclasses import InitVar, dataclass, field
 import torch
 from torch import Tensor
 
-from studentsearch.data.augment import Augmentation
+from studentsearch.data.augmentation import Augmentation
 from studentsearch.data.mapped import MappedPixels, Pixels
 from studentsearch.errors import InputFileError
 

@@ -1,20 +1,20 @@
-"""The table of distillation methods: what `--method` can name, and what each of them adds to the loss."""
+"""The table of distillation methods: what `--method` can name, and what each adds to the loss; needs no torch."""
+
+from __future__ import annotations
 
 import difflib
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from studentsearch.distill.cross_layer import Reduction
-from studentsearch.distill.knowledge import AnyTerm
-from studentsearch.distill.terms import (
-    attention_transfer_term,
-    cross_layer_term,
-    dkd_term,
-    fsp_term,
-    rkd_term,
-    singular_vector_term,
-)
 from studentsearch.errors import UsageError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from studentsearch.distill.cross_layer import Reduction
+    from studentsearch.distill.knowledge import AnyTerm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +73,11 @@ class Method:
     make: Callable[[TermSettings], AnyTerm | None]
     first_stage: float = 0.0
 
+    @property
+    def has_term(self) -> bool:
+        """Whether it has a term of its own, beside cross entropy and KL."""
+        return self.weights.knowledge > 0
+
 
 def methods() -> tuple[Method, ...]:
     """All methods, in the order in which they are listed."""
@@ -100,6 +105,11 @@ def method(name: str) -> Method:
 
 def _no_term(_: TermSettings) -> None:
     """Methods that have cross entropy and KL only."""
+
+
+def _terms() -> ModuleType:
+    """The losses themselves, which need torch, when one is made."""
+    return importlib.import_module("studentsearch.distill.terms")
 
 
 _FORWARD = "one forward pass of each teacher"
@@ -149,7 +159,7 @@ _METHODS = (
         has_points=True,
         equal_widths=True,
         weights=LossWeights(knowledge=1.0),
-        make=lambda settings: fsp_term(settings.reduction),
+        make=lambda settings: _terms().fsp_term(settings.reduction),
         first_stage=0.25,  # as in the source: 21,000 iterations, then 64,000
     ),
     Method(
@@ -161,7 +171,7 @@ _METHODS = (
         has_points=True,
         equal_widths=True,
         weights=LossWeights(kl=1.0, knowledge=1.0),  # equal, as the cross-layer paper sums its terms
-        make=lambda settings: fsp_term(settings.reduction),
+        make=lambda settings: _terms().fsp_term(settings.reduction),
     ),
     Method(
         name="cross_layer",
@@ -172,7 +182,7 @@ _METHODS = (
         has_points=True,
         equal_widths=True,
         weights=LossWeights(kl=1.0, knowledge=1.0),  # as printed
-        make=lambda settings: cross_layer_term(settings.max_distance, settings.reduction),
+        make=lambda settings: _terms().cross_layer_term(settings.max_distance, settings.reduction),
     ),
     Method(
         name="rkd",
@@ -183,7 +193,7 @@ _METHODS = (
         has_points=True,
         equal_widths=False,
         weights=LossWeights(knowledge=1.0),  # 25 and 50, inside the term, are the authors' code for classification
-        make=lambda _: rkd_term(),
+        make=lambda _: _terms().rkd_term(),
     ),
     Method(
         name="at",
@@ -194,7 +204,7 @@ _METHODS = (
         has_points=True,
         equal_widths=False,
         weights=LossWeights(knowledge=1000.0),  # the authors' code
-        make=lambda _: attention_transfer_term(),
+        make=lambda _: _terms().attention_transfer_term(),
     ),
     Method(
         name="sskd",
@@ -205,7 +215,7 @@ _METHODS = (
         has_points=True,
         equal_widths=True,
         weights=LossWeights(knowledge=1.0),  # the authors add both losses; their clipping is --clip's
-        make=lambda _: singular_vector_term(),
+        make=lambda _: _terms().singular_vector_term(),
     ),
     Method(
         name="dkd",
@@ -216,6 +226,6 @@ _METHODS = (
         has_points=False,
         equal_widths=False,
         weights=LossWeights(knowledge=1.0),  # 1 and 8, inside the term, are published
-        make=lambda settings: dkd_term(settings.temperature, squared_temperature=settings.squared_temperature),
+        make=lambda settings: _terms().dkd_term(settings.temperature, squared_temperature=settings.squared_temperature),
     ),
 )

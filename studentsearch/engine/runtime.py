@@ -7,6 +7,7 @@ from typing import Literal
 
 import torch
 
+from studentsearch.engine.compute_words import require_compute
 from studentsearch.errors import UsageError
 
 Precision = Literal["float32", "bf16"]
@@ -60,11 +61,8 @@ def open_runtime(device: str = "auto", precision: str = "auto", threads: int | N
     Raises:
         UsageError: If the device is not there, the precision unknown, or the threads are fewer than 1.
     """
-    if precision not in {"auto", "float32", "bf16"}:
-        raise UsageError(f"precision {precision!r} is unknown: expected auto, float32 or bf16")
+    require_compute(device, precision, threads)
     if threads is not None:
-        if threads < 1:
-            raise UsageError(f"{threads} threads: expected 1 or more")
         torch.set_num_threads(threads)
     # The fastest algorithm differs from run to run, and some add in no fixed order: neither can be resumed bit for bit.
     torch.backends.cudnn.benchmark = False
@@ -78,17 +76,12 @@ def open_runtime(device: str = "auto", precision: str = "auto", threads: int | N
 def _find_device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise UsageError(f"device {name!r} is unknown: expected auto, cpu, cuda, cuda:N or mps") from error
+    device = torch.device(name)
     num_there = {
         "cpu": 1,
         "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
         "mps": int(torch.backends.mps.is_available()),
     }
-    if device.type not in num_there:
-        raise UsageError(f"device {name!r} is not supported: expected auto, cpu, cuda, cuda:N or mps")
     index = device.index or 0
     if index >= num_there[device.type]:
         raise UsageError(

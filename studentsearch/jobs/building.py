@@ -7,14 +7,14 @@ from pathlib import Path
 from torch import nn
 
 from studentsearch.data.dataset import Dataset
-from studentsearch.data.sources import default_data_root
+from studentsearch.data.names import default_data_root
 from studentsearch.jobs.options import DataOptions
 from studentsearch.jobs.outputs import refuse_several_inputs, required_inputs
 from studentsearch.models.libraries import library_weights
 from studentsearch.models.preparation import prepared, unwrapped
 from studentsearch.models.published import fetch_published
 from studentsearch.models.registry import build_model
-from studentsearch.models.weights import embedded_weights
+from studentsearch.models.weights_file import embedded_weights
 
 
 def fresh_model(name: str, dataset: Dataset) -> nn.Module:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from studentsearch.errors import UsageError
 from studentsearch.graph.gates import gate_sites
 from studentsearch.graph.outputs import name_any_output
+from studentsearch.jobs.checks import require_count
 from studentsearch.jobs.gating import gating_lines
 from studentsearch.models.registry import build_model, usual_sizes
 from studentsearch.progress import Progress
@@ -39,13 +39,9 @@ def count(
 
     Returns:
         Multiply-accumulates by convention, and parameters.
-
-    Raises:
-        UsageError: A shape that is not positive.
     """
-    for asked in (input_shape, *more_shapes):
-        if asked is not None and min(asked) < 1:
-            raise UsageError(f"found image shape {asked}; expected channels, height and width of at least 1")
+    asked = () if input_shape is None else (input_shape,)
+    require_count(model=model, num_classes=num_classes, input_shapes=(*asked, *more_shapes))
     if is_student_folder(Path(model)):
         student = read_student(Path(model))
         module, (shape, *others) = student.module, student.spec.input_shapes

@@ -13,7 +13,9 @@ from studentsearch.data.batches import in_order
 from studentsearch.engine.evaluate import TIMED_IMAGES, milliseconds_per_image
 from studentsearch.engine.runtime import Runtime, open_runtime
 from studentsearch.errors import UsageError
-from studentsearch.jobs.knowledge import MethodOptions, distillation_terms, make_objective, plan_points, terms_as_json
+from studentsearch.jobs.checks import is_found_student, require_distill, teacher_choices
+from studentsearch.jobs.knowledge import distillation_terms, make_objective, plan_points, terms_as_json
+from studentsearch.jobs.method_options import MethodOptions
 from studentsearch.jobs.opening import (
     OpenedData,
     OpenedModel,
@@ -25,6 +27,7 @@ from studentsearch.jobs.opening import (
 )
 from studentsearch.jobs.options import ComputeOptions, DataOptions
 from studentsearch.jobs.outputs import logits_configuration
+from studentsearch.jobs.recipe import TrainingRecipe
 from studentsearch.jobs.students import (
     Init,
     OpenedStudent,
@@ -40,11 +43,9 @@ from studentsearch.jobs.teachers import (
     open_search_data,
     open_search_teacher,
     search_data,
-    teacher_choices,
     warn_of_chance,
 )
-from studentsearch.jobs.training import Judged, Trained, Training, TrainingRecipe
-from studentsearch.models.registry import model_names
+from studentsearch.jobs.training import Judged, Trained, Training
 from studentsearch.outputs import OutputPlace
 from studentsearch.own_function import PREFIX, import_own_function, require_typed
 from studentsearch.progress import Progress, SilentProgress
@@ -53,7 +54,7 @@ from studentsearch.runs.files import JsonValue
 from studentsearch.runs.folder import RunFolder
 from studentsearch.runs.manifest import MANIFEST_NAME, read_manifest
 from studentsearch.student.counts import Counts, count_everything
-from studentsearch.student.folder import Origin, is_student_folder
+from studentsearch.student.folder import Origin
 
 _VIA = "via"
 
@@ -127,6 +128,17 @@ def distill(options: DistillOptions, progress: Progress | None = None) -> Distil
         Accuracies, and where the student lies.
     """
     listener = progress or SilentProgress()
+    require_distill(
+        student=options.student,
+        teachers=options.teachers,
+        weights=options.weights,
+        method=options.method,
+        via=options.via,
+        init=options.init,
+        data=options.data,
+        compute=options.compute,
+        out=options.out,
+    )
     runtime = open_runtime(options.compute.device, options.compute.precision, options.compute.threads)
     parts = _open(options, listener)
     facts = environment_facts(runtime, options.compute.seed) | {
@@ -153,27 +165,12 @@ class _Parts:
     teachers: tuple[OpenedModel, ...]
 
 
-def default_training_recipe(init: Init) -> TrainingRecipe:
-    """How a student is usually trained: as published from scratch, briefly and gently from inherited weights.
-
-    Args:
-        init: Where training starts.
-
-    Returns:
-        The recipe.
-    """
-    if init == "scratch":
-        return TrainingRecipe()
-    return TrainingRecipe(epochs=10, batch=64, rate=0.02, schedule="cosine", warmup=0.05)
-
-
 def _open(options: DistillOptions, progress: Progress) -> _Parts:
     """Data, student and teachers, and every mistake that can be seen before training."""
     for name in options.teachers:
         import_own_function(name, "model")  # a rule that its module teaches may be one that the student needs
-    path = Path(options.student)
-    if is_student_folder(path) or (path.is_dir() and str(options.student) not in model_names()):
-        parts = _open_found(options, locate_student(path, options.budget), progress)
+    if is_found_student(options.student):
+        parts = _open_found(options, locate_student(Path(options.student), options.budget), progress)
     else:
         parts = _open_named(options, progress)
     between = () if options.via is None else (open_named_student(options.via, parts.data.dataset, 0).network,)
@@ -225,13 +222,6 @@ def _open_found(options: DistillOptions, folder: Path, progress: Progress) -> _P
 def _open_named(options: DistillOptions, progress: Progress) -> _Parts:
     """A network by name, whose teachers are named as well."""
     name, needs_teachers = str(options.student), distillation_terms(options.method).needs_teachers
-    if options.init == "inherit":
-        raise UsageError(f"{name} was not cut from a teacher and inherits nothing; use --init scratch")
-    if needs_teachers and not options.teachers:
-        raise UsageError(
-            f"found no teacher for {name}; give --teacher MODEL and its --weights FILE, or a search run; "
-            "--method none needs no teacher"
-        )
     choices = teacher_choices(options.teachers, options.weights) if options.teachers else []
     normalization = common_normalization(choices, options.data) if needs_teachers else None
     data = open_data(options.data, name, normalization, progress)

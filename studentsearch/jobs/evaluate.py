@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from studentsearch.engine.runtime import open_runtime
+from studentsearch.jobs.checks import require_evaluate
 from studentsearch.jobs.opening import judge, open_data, open_model, published_normalization
 from studentsearch.jobs.options import ComputeOptions, DataOptions
 from studentsearch.own_function import require_typed
@@ -69,6 +70,7 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
     Returns:
         The figures.
     """
+    require_evaluate(model=options.model, weights=options.weights, data=options.data, compute=options.compute)
     runtime = open_runtime(options.compute.device, options.compute.precision, options.compute.threads)
     chosen = options.data
     if chosen.name is None and is_student_folder(Path(options.model)):

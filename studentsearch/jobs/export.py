@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from studentsearch.errors import InputFileError, ProofError, StudentSearchError, UsageError
 from studentsearch.graph.arguments import DICT, INPUT
 from studentsearch.graph.network import Operation
+from studentsearch.jobs.checks import require_export
 from studentsearch.outputs import ALONE, Output, outputs_of
 from studentsearch.runs.files import write_bytes
 from studentsearch.student.build import build_with_weights
@@ -59,6 +60,7 @@ def export(student_folder: Path, to: Literal["onnx", "pt2"], out: Path | None = 
     """
     if to not in _SUFFIX:
         raise UsageError(f"found format {to}; expected {' or '.join(_SUFFIX)}")
+    require_export(folder=student_folder, to=to)
     student = read_student(student_folder)
     path = out or student_folder / f"model{_SUFFIX[to]}"
     generator = torch.Generator().manual_seed(0)

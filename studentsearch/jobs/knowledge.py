@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -10,71 +9,19 @@ import torch
 from torch import Tensor, nn
 
 from studentsearch.distill.adapters import Adapters
-from studentsearch.distill.clipping import ClippingMode
-from studentsearch.distill.cross_layer import Reduction, point_pairs
+from studentsearch.distill.cross_layer import point_pairs
 from studentsearch.distill.knowledge import Knowledge
-from studentsearch.distill.methods import LossWeights, TermSettings, method
+from studentsearch.distill.methods import TermSettings, method
 from studentsearch.distill.objective import Distillation, DistillationTerms, Observe
 from studentsearch.engine.runtime import Runtime
-from studentsearch.errors import UsageError
 from studentsearch.graph.feature_points import FeaturePoint, feature_points, match_points
 from studentsearch.graph.named_points import named_points
 from studentsearch.graph.network import Network
 from studentsearch.graph.outputs import network_place, toward_logits
+from studentsearch.jobs.method_options import MethodOptions, loss_weights
 from studentsearch.randomness import generator
 from studentsearch.runs.files import JsonValue
 from studentsearch.student.taps import tapped
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MethodOptions:
-    """What a user chooses of the loss; weights of None mean what the method is published or usually run with.
-
-    Attributes:
-        name: A name of `studentsearch.distill.methods`.
-        cross_entropy: Weight of the cross entropy to the labels.
-        kl: Weight of the KL to the teachers' softened outputs.
-        knowledge: Weight of the method's own term.
-        temperature: Of both softmax outputs.
-        squared_temperature: Whether the KL is multiplied by temperature ** 2.
-        reverse: Whether the KL is KL(student || teacher).
-        max_distance: Up to how many feature points apart cross-layer matrices join.
-        reduction: Whether the entries of Gram matrices are averaged, or summed as printed.
-        clipping: Whether the gradient of the method's own term is scaled by its ratio to the others'.
-        teacher_points: Feature points of the teachers by name; none means the usual ones.
-        student_points: Feature points of the student by name; none means the usual ones.
-    """
-
-    name: str = "hinton"
-    cross_entropy: float | None = None
-    kl: float | None = None
-    knowledge: float | None = None
-    temperature: float = 4.0
-    squared_temperature: bool = True
-    reverse: bool = False
-    max_distance: int = 3
-    reduction: Reduction = "mean"
-    clipping: ClippingMode = "off"
-    teacher_points: tuple[str, ...] = ()
-    student_points: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot mean anything, before a run folder is made.
-
-        Raises:
-            UsageError: The temperature is not positive, a weight negative, or the distance below 1.
-        """
-        if not 0 < self.temperature < math.inf:
-            raise UsageError(f"found temperature {self.temperature}; expected a number above 0; 4 is usual")
-        weights = (self.cross_entropy, self.kl, self.knowledge)
-        if not all(weight is None or 0 <= weight < math.inf for weight in weights):
-            given = " ".join(str(weight) for weight in weights if weight is not None)
-            raise UsageError(f"found weights of losses {given}; expected numbers from 0 upward")
-        if self.max_distance < 1:
-            raise UsageError(
-                f"found --cross {self.max_distance}; expected 1 (neighbouring feature points only) or more; "
-                "3 is published; --method kl has no cross-layer term"
-            )
 
 
 def distillation_terms(options: MethodOptions) -> DistillationTerms:
@@ -86,29 +33,16 @@ def distillation_terms(options: MethodOptions) -> DistillationTerms:
     Returns:
         The terms.
 
-    Raises:
-        UsageError: No such method, all weights 0, or clipping of a term that is minimised alone.
+    What cannot be is refused by `loss_weights`.
     """
-    chosen = method(options.name)
-    if chosen.first_stage and options.clipping != "off":
-        raise UsageError(
-            f"found --clip {options.clipping} with --method {chosen.name}, whose term is minimised alone; "
-            "expected another beside it that a ratio is taken to; leave --clip out, or take --method fsp_kd"
-        )
+    chosen, weights = method(options.name), loss_weights(options)
     settings = TermSettings(
         temperature=options.temperature,
         squared_temperature=options.squared_temperature,
         max_distance=options.max_distance,
         reduction=options.reduction,
     )
-    weights = LossWeights(
-        cross_entropy=_given(options.cross_entropy, chosen.weights.cross_entropy),
-        kl=_given(options.kl, chosen.weights.kl),
-        knowledge=_given(options.knowledge, chosen.weights.knowledge),
-    )
     term = chosen.make(settings) if weights.knowledge > 0 else None
-    if not (weights.cross_entropy > 0 or weights.kl > 0 or term is not None):
-        raise UsageError(f"found only weights of 0 for --method {chosen.name}; give one of its terms a weight")
     return DistillationTerms(
         weights=weights,
         term=term,
@@ -240,7 +174,3 @@ def _observe(module: nn.Module, network: Network, points: tuple[FeaturePoint, ..
         return Knowledge(logits=place.taken_from(answer), points=maps)
 
     return observe
-
-
-def _given(value: float | None, default: float) -> float:
-    return default if value is None else value

@@ -13,24 +13,26 @@ import torch
 from torch import nn
 
 from studentsearch import __version__
-from studentsearch.data.augment import Augmentation, parse_augmentation
-from studentsearch.data.batches import HeldOut, Normalization, hold_out, in_order, parse_normalization
+from studentsearch.data.augmentation import Augmentation, parse_augmentation
+from studentsearch.data.batches import HeldOut, hold_out, in_order
 from studentsearch.data.dataset import Dataset, Images
+from studentsearch.data.normalization import Normalization, given_normalization
 from studentsearch.data.sources import open_dataset
-from studentsearch.decoding import decode_json, require_regular_file
+from studentsearch.decoding import decode_json
 from studentsearch.engine.evaluate import Evaluation, evaluate
 from studentsearch.engine.runtime import Runtime
 from studentsearch.errors import InputFileError, UsageError
 from studentsearch.graph.network import Network
 from studentsearch.graph.outputs import name_logits, network_place
 from studentsearch.jobs.building import fresh_model, weights_file
+from studentsearch.jobs.checks import data_name
 from studentsearch.jobs.options import DataOptions
 from studentsearch.jobs.outputs import refuse_several_inputs, stated_logits
 from studentsearch.models.libraries import library_statistics
 from studentsearch.models.preparation import frozen_note
 from studentsearch.models.published import published_weights
-from studentsearch.models.registry import build_model, canonical_name
-from studentsearch.models.weights import MAX_WEIGHTS_BYTES, WEIGHTS_CURE, load_weights, read_weights
+from studentsearch.models.weights import load_weights, read_weights
+from studentsearch.models.weights_file import require_weights_file
 from studentsearch.outputs import ALONE, OutputPlace
 from studentsearch.progress import Progress
 from studentsearch.runs.files import JsonValue
@@ -41,7 +43,6 @@ from studentsearch.student.plain import plain_network
 
 EVALUATION_BATCH = 250
 _NORMALIZATION_KEY = "normalization"
-_DATA_OF = {"densenet100_12": "cifar10", "densenet_digits": "digits"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,18 +86,6 @@ class OpenedModel:
         return network_place(self.network)
 
 
-def data_name(options: DataOptions, model: str) -> str:
-    """The data a job means: what the user named, else what the model was published or embedded for."""
-    if options.name is not None:
-        return options.name
-    found = _DATA_OF.get(canonical_name(model))
-    if found is None:
-        if not is_student_folder(Path(model)):
-            build_model(model, num_classes=2)  # a name that does not exist is the first mistake to mend
-        raise UsageError(f"no data named, and {model} has no usual ones; give --data, such as cifar10 or folder:PATH")
-    return found
-
-
 def open_data(
     options: DataOptions, model: str, default: Normalization | None = None, progress: Progress | None = None
 ) -> OpenedData:
@@ -112,7 +101,7 @@ def open_data(
         The images, the held-out tenth always the same one.
 
     Raises:
-        UsageError: Only one of mean and deviation is given, or not one of both a channel.
+        UsageError: Not one mean and one deviation a channel, or a shift beyond the image.
     """
     dataset = open_dataset(
         data_name(options, model),
@@ -121,22 +110,25 @@ def open_data(
         image_size=options.image_size,
         progress=progress,
     )
-    if (options.mean is None) != (options.std is None):
-        raise UsageError("found only one of --mean and --std; give both or neither")
-    if options.mean is not None and options.std is not None:
-        normalization = parse_normalization(options.mean, options.std)
-    else:
-        normalization = default or Normalization(mean=dataset.mean, std=dataset.std)
+    normalization = (
+        given_normalization(options.mean, options.std) or default or Normalization(mean=dataset.mean, std=dataset.std)
+    )
     channels = dataset.image_shape[0]
     if channels != len(normalization.mean):
         raise UsageError(
             f"the pictures have {channels} channels, mean and deviation {len(normalization.mean)}; "
             "give --mean and --std with one figure a channel, or choose a model for such pictures"
         )
+    augmentation = parse_augmentation(options.augment, dataset.augmentation)
+    if augmentation.shift >= max(dataset.image_shape[1:]):
+        raise UsageError(
+            f"a shift of {augmentation.shift} pixels moves images of {dataset.image_shape[1]}x{dataset.image_shape[2]} "
+            "out of sight; give --augment a smaller one, such as shift:4"
+        )
     return OpenedData(
         dataset=dataset,
         split=hold_out(dataset.train),
-        augmentation=parse_augmentation(options.augment, dataset.augmentation),
+        augmentation=augmentation,
         normalization=normalization,
     )
 
@@ -223,7 +215,7 @@ def _normalization_in(weights: Path) -> Normalization | None:
     """The normalization that `teach` wrote into a safetensors file's header; other files have none."""
     if weights.suffix != ".safetensors":
         return None
-    require_regular_file(weights, max_bytes=MAX_WEIGHTS_BYTES, cure=WEIGHTS_CURE)
+    require_weights_file(weights)
     text = load_metadata(weights).get(_NORMALIZATION_KEY)
     if text is None:
         return None

@@ -15,6 +15,7 @@ from studentsearch.engine.loop import run_steps
 from studentsearch.engine.runtime import Runtime, open_runtime
 from studentsearch.errors import BudgetNotReachedError, UsageError
 from studentsearch.graph.gates import gate_sites
+from studentsearch.jobs.checks import require_search
 from studentsearch.jobs.gating import gating_lines
 from studentsearch.jobs.opening import (
     OpenedData,
@@ -112,6 +113,14 @@ def search(options: SearchOptions, progress: Progress | None = None) -> tuple[Fo
         DivergedError: The loss is no longer finite.
     """
     listener = progress or SilentProgress()
+    require_search(
+        teacher=options.teacher,
+        weights=options.weights,
+        budgets=options.budgets,
+        data=options.data,
+        compute=options.compute,
+        out=options.out,
+    )
     runtime = open_runtime(options.compute.device, options.compute.precision, options.compute.threads)
     data = open_data(
         options.data, options.teacher, published_normalization(options.teacher, options.weights, options.data), listener
@@ -358,8 +367,6 @@ class _Search:
 
 def _budgets(words: tuple[str, ...], full: int, smallest: int) -> tuple[int, ...]:
     """The budgets in multiply-accumulates, the largest first."""
-    if not words:
-        raise UsageError("no budget given; say what is kept, such as --flops 90M or --flops 30%")
     budgets = sorted({parse_budget(text, full_macs=full) for text in words}, reverse=True)
     if budgets[-1] < smallest:
         raise UsageError(

@@ -20,7 +20,8 @@ from studentsearch.graph.outputs import name_logits, network_place, with_logits
 from studentsearch.graph.trace import trace
 from studentsearch.jobs.building import fresh_model
 from studentsearch.jobs.outputs import refuse_several_inputs
-from studentsearch.jobs.training import Judged, TrainingRecipe
+from studentsearch.jobs.recipe import TrainingRecipe
+from studentsearch.jobs.training import Judged
 from studentsearch.outputs import OutputPlace
 from studentsearch.records.inside import path_inside
 from studentsearch.records.student import TeacherRecord, TrainingRecord

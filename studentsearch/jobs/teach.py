@@ -12,6 +12,7 @@ from studentsearch.engine.evaluate import TIMED_IMAGES, milliseconds_per_image
 from studentsearch.engine.objective import CrossEntropy
 from studentsearch.engine.runtime import open_runtime
 from studentsearch.jobs.building import fresh_model
+from studentsearch.jobs.checks import require_teach
 from studentsearch.jobs.opening import (
     data_facts,
     environment_facts,
@@ -21,7 +22,8 @@ from studentsearch.jobs.opening import (
 )
 from studentsearch.jobs.options import ComputeOptions, DataOptions
 from studentsearch.jobs.outputs import taught_output
-from studentsearch.jobs.training import Judged, Training, TrainingRecipe
+from studentsearch.jobs.recipe import TrainingRecipe
+from studentsearch.jobs.training import Judged, Training
 from studentsearch.models.preparation import frozen_note, refuse_all_frozen
 from studentsearch.progress import Progress, SilentProgress
 from studentsearch.runs.files import JsonValue
@@ -73,6 +75,7 @@ def teach(options: TeachOptions, progress: Progress | None = None) -> TrainedNet
     Returns:
         Accuracies of the last and the best epoch.
     """
+    require_teach(model=options.model, data=options.data, compute=options.compute, out=options.out)
     runtime = open_runtime(options.compute.device, options.compute.precision, options.compute.threads)
     data = open_data(options.data, options.model, library_normalization(options.model), progress)
     torch.manual_seed(options.compute.seed)

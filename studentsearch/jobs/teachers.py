@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
-from studentsearch.data.batches import Normalization
 from studentsearch.data.dataset import Images
+from studentsearch.data.normalization import Normalization
 from studentsearch.decoding import Facts, decode_json
 from studentsearch.engine.runtime import Runtime
 from studentsearch.errors import RunFolderError, UsageError
@@ -24,30 +24,6 @@ from studentsearch.student.folder import Origin
 
 _CHANCE_FACTOR = 2.0
 _NUM_JUDGED = 1000
-
-
-def teacher_choices(names: Sequence[str], weights: Sequence[Path]) -> list[tuple[str, Path | None]]:
-    """One name and one file for each teacher.
-
-    Args:
-        names: One for all, or one a file.
-        weights: None means the embedded or published ones.
-
-    Returns:
-        The pairs.
-
-    Raises:
-        UsageError: Several names, and another number of files.
-    """
-    files: list[Path | None] = list(weights) or [None] * len(names)
-    if len(names) == 1:
-        return [(names[0], file) for file in files]
-    if len(names) != len(files):
-        raise UsageError(
-            f"found {len(names)} teachers and {len(weights)} files of weights; give --weights once for each --teacher, "
-            "or one --teacher for all"
-        )
-    return list(zip(names, files, strict=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,10 +11,8 @@ from studentsearch.models.mobilenet import SeparableBlock, mobilenet_of
 from studentsearch.models.vgg import vgg_of
 
 _VGG_CONVS = {6: 1, 11: 2}
-STAGED_VGG_DEPTHS = tuple(_VGG_CONVS)
 # Blocks that are 64, 128, 256, 512 and 1024 wide.
 _MOBILENET_BLOCKS = {9: (0, 1, 1, 3, 2), 16: (1, 2, 2, 6, 3)}
-MOBILENET_DEPTHS = tuple(_MOBILENET_BLOCKS)
 _MOBILENET_WIDTHS = (64, 128, 256, 512, 1024)
 _HALVED_WIDTHS = (128, 256, 512)
 

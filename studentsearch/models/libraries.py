@@ -1,10 +1,9 @@
 """The libraries whose networks are known by name, and their weights."""
 
-import difflib
 from pathlib import Path
 
-from studentsearch.errors import UsageError
 from studentsearch.models.library import DEFAULT_WEIGHTS, ChannelStatistics, Library
+from studentsearch.models.library_names import names_library_weights, require_library_name
 from studentsearch.models.timm_library import TimmLibrary
 from studentsearch.models.torchvision_library import TorchvisionLibrary
 
@@ -20,18 +19,13 @@ def library_of(name: str) -> tuple[Library, str] | None:
     Returns:
         The library and the rest of the name, or None for names of other kinds.
 
-    Raises:
-        UsageError: The library has no such network, or is not installed.
+    A library that has no such network, or is not installed, is refused with a UsageError.
     """
     prefix, colon, rest = name.partition(":")
     library = LIBRARIES.get(prefix)
     if library is None or not colon:
         return None
-    names = library.names()
-    if rest.partition(".")[0] not in names:  # what follows a point names weights
-        nearest = difflib.get_close_matches(rest, names, n=3, cutoff=0.5) or names[:1]
-        hint = ", ".join(f"{prefix}:{near}" for near in nearest)
-        raise UsageError(f'unknown model "{name}"; nearest: {hint}')
+    require_library_name(prefix, rest)
     return library, rest
 
 
@@ -47,7 +41,7 @@ def library_weights(name: str, weights: Path, *, download: bool) -> Path:
         The file; `weights` itself where it names no weights of a library.
     """
     found = library_of(name)
-    if found is None or not _is_name(weights):
+    if found is None or not names_library_weights(name, weights):
         return weights
     library, rest = found
     return library.weights_file(rest, weights.name, download=download)
@@ -67,9 +61,5 @@ def library_statistics(name: str, weights: Path | None) -> ChannelStatistics | N
     if found is None:
         return None
     library, rest = found
-    return library.statistics(rest, weights.name if weights is not None and _is_name(weights) else DEFAULT_WEIGHTS)
-
-
-def _is_name(weights: Path) -> bool:
-    # Run folders keep a word for weights as a whole path, so the last part is what counts.
-    return not weights.suffix and not weights.exists()
+    is_named = weights is not None and names_library_weights(name, weights)
+    return library.statistics(rest, weights.name if weights is not None and is_named else DEFAULT_WEIGHTS)

@@ -1,10 +1,13 @@
 """What this package asks of a library of networks: names, networks, weights, and the inputs that those expect."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from torch import nn
+if TYPE_CHECKING:
+    from torch import nn
 
 DEFAULT_WEIGHTS = "DEFAULT"
 

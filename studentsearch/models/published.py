@@ -5,9 +5,9 @@ from pathlib import Path
 
 from studentsearch.download import Progress, fetch
 from studentsearch.errors import InputFileError, UsageError
-from studentsearch.models.libraries import library_of
 from studentsearch.models.library import DEFAULT_WEIGHTS
-from studentsearch.models.registry import canonical_name
+from studentsearch.models.library_names import LIBRARY_NAMES
+from studentsearch.models.names import canonical_name
 
 _RELEASE = "https://github.com/yoshitomo-matsubara/torchdistill/releases/download/v0.1.1"
 
@@ -81,21 +81,47 @@ def fetch_published(
     Returns:
         An existing file for `studentsearch.models.weights.read_weights`.
 
+    What is not published, or missing, is refused by `require_published`.
+    """
+    entry = require_published(model, dataset, data_root=data_root, download=download)
+    return fetch(entry.url, _place(entry, data_root), sha256=entry.sha256, progress=progress)
+
+
+def require_published(model: str, dataset: str, *, data_root: Path, download: bool) -> PublishedWeights:
+    """What is published for a network and a data set; its file lies in `data_root`/weights or may be downloaded.
+
+    Args:
+        model: Registry name, short names too.
+        dataset: Name of the data, as in `cifar10`.
+        data_root: Folder of data.
+        download: Whether the network may be used.
+
+    Returns:
+        The facts.
+
     Raises:
         UsageError: Nothing is published for this pair.
         InputFileError: The file is missing and may not be downloaded.
     """
     entry = published_weights(model, dataset)
     if entry is None:
-        choices = "--weights FILE" if library_of(model) is None else f"--weights FILE or --weights {DEFAULT_WEIGHTS}"
+        choices = (
+            "--weights FILE"
+            if model.partition(":")[0] not in LIBRARY_NAMES
+            else f"--weights FILE or --weights {DEFAULT_WEIGHTS}"
+        )
         raise UsageError(
             f"no published weights are known for {model} on {dataset}; pass {choices}, or train a teacher with: "
             f"studentsearch teach {model} --data {dataset}"
         )
-    path = data_root / "weights" / entry.file_name
+    path = _place(entry, data_root)
     if not path.exists() and not download:
         raise InputFileError(
             f"{path} is missing (weights of {model} on {dataset}); run again with --download, "
             f"or put the file of {entry.url} there yourself, or pass --weights FILE"
         )
-    return fetch(entry.url, path, sha256=entry.sha256, progress=progress)
+    return entry
+
+
+def _place(entry: PublishedWeights, data_root: Path) -> Path:
+    return data_root / "weights" / entry.file_name

@@ -1,143 +1,48 @@
 """Networks by name: one table from names to constructors, other libraries' networks, and the user's own functions."""
 
-import difflib
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from torch import nn
 
-from studentsearch.errors import UsageError
 from studentsearch.models.cifar import densenet_bc, densenet_digits
-from studentsearch.models.cross_layer import MOBILENET_DEPTHS, STAGED_VGG_DEPTHS, cross_layer_mobilenet, cross_layer_vgg
-from studentsearch.models.libraries import LIBRARIES, library_of
+from studentsearch.models.cross_layer import cross_layer_mobilenet, cross_layer_vgg
+from studentsearch.models.libraries import library_of
 from studentsearch.models.library import Sizes
 from studentsearch.models.mobilenet import mobilenet, mobilenet_v2
+from studentsearch.models.names import find_network, require_model_name, usual_registry_sizes
 from studentsearch.models.python_function import build_from_python
-from studentsearch.models.resnet import CIFAR_DEPTHS, IMAGENET_DEPTHS, cifar_resnet, imagenet_resnet
-from studentsearch.models.vgg import VGG_DEPTHS, vgg
+from studentsearch.models.resnet import cifar_resnet, imagenet_resnet
+from studentsearch.models.vgg import vgg
 from studentsearch.own_function import PREFIX
 
-_ALIASES = {"densenet": "densenet100_12"}
-_CIFAR = Sizes(num_classes=10, in_channels=3, image_size=32)
-_DIGITS = Sizes(num_classes=10, in_channels=1, image_size=8)
-_CIFAR100 = Sizes(num_classes=100, in_channels=3, image_size=32)
-_IMAGENET64 = Sizes(num_classes=1000, in_channels=3, image_size=64)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Family:
-    """One line of the table.
-
-    Attributes:
-        pattern: The whole name; its groups are integers.
-        listed: Names shown to a user who asks what there is.
-        build: From the integers in the name and the sizes to a network.
-        usual: What its networks are for.
-    """
-
-    pattern: str
-    listed: tuple[str, ...]
-    build: Callable[[tuple[int, ...], Sizes], nn.Module]
-    usual: Sizes = _CIFAR
-
-
-def _one_of(depths: tuple[int, ...]) -> str:
-    return "(" + "|".join(map(str, depths)) + ")"
-
-
-_FAMILIES = (
-    _Family(
-        pattern=r"densenet([0-9]+)_([0-9]+)",
-        listed=("densenet40_12", "densenet100_12"),
-        build=lambda words, sizes: densenet_bc(
-            depth=words[0], growth=words[1], num_classes=sizes.num_classes, in_channels=sizes.in_channels
-        ),
+_BUILDERS: dict[str, Callable[[tuple[int, ...], Sizes], nn.Module]] = {
+    "densenet": lambda words, sizes: densenet_bc(
+        depth=words[0], growth=words[1], num_classes=sizes.num_classes, in_channels=sizes.in_channels
     ),
-    _Family(
-        pattern=r"densenet_digits",
-        listed=("densenet_digits",),
-        build=lambda _, sizes: densenet_digits(num_classes=sizes.num_classes, in_channels=sizes.in_channels),
-        usual=_DIGITS,
+    "densenet_digits": lambda _, sizes: densenet_digits(num_classes=sizes.num_classes, in_channels=sizes.in_channels),
+    "resnet": lambda words, sizes: cifar_resnet(
+        depth=words[0], num_classes=sizes.num_classes, in_channels=sizes.in_channels
     ),
-    _Family(
-        pattern=f"resnet{_one_of(CIFAR_DEPTHS)}",
-        listed=tuple(f"resnet{depth}" for depth in CIFAR_DEPTHS),
-        build=lambda words, sizes: cifar_resnet(
-            depth=words[0], num_classes=sizes.num_classes, in_channels=sizes.in_channels
-        ),
+    "resnet_b": lambda words, sizes: cifar_resnet(
+        depth=words[0], num_classes=sizes.num_classes, in_channels=sizes.in_channels, has_projections=True
     ),
-    _Family(
-        pattern=f"resnet{_one_of(CIFAR_DEPTHS)}_b",
-        listed=(),
-        build=lambda words, sizes: cifar_resnet(
-            depth=words[0], num_classes=sizes.num_classes, in_channels=sizes.in_channels, has_projections=True
-        ),
+    "resnet_cifar": lambda words, sizes: imagenet_resnet(
+        depth=words[0], num_classes=sizes.num_classes, in_channels=sizes.in_channels
     ),
-    _Family(
-        pattern=f"resnet{_one_of(IMAGENET_DEPTHS)}_cifar",
-        listed=tuple(f"resnet{depth}_cifar" for depth in IMAGENET_DEPTHS),
-        build=lambda words, sizes: imagenet_resnet(
-            depth=words[0], num_classes=sizes.num_classes, in_channels=sizes.in_channels
-        ),
+    "vgg": lambda words, sizes: vgg(depth=words[0], num_classes=sizes.num_classes, in_channels=sizes.in_channels),
+    "mobilenet": lambda _, sizes: mobilenet(
+        num_classes=sizes.num_classes, in_channels=sizes.in_channels, image_size=sizes.image_size
     ),
-    _Family(
-        pattern=f"vgg{_one_of(VGG_DEPTHS)}",
-        listed=tuple(f"vgg{depth}" for depth in VGG_DEPTHS),
-        build=lambda words, sizes: vgg(depth=words[0], num_classes=sizes.num_classes, in_channels=sizes.in_channels),
+    "mobilenetv2": lambda _, sizes: mobilenet_v2(
+        num_classes=sizes.num_classes, in_channels=sizes.in_channels, image_size=sizes.image_size
     ),
-    _Family(
-        pattern=r"mobilenet",
-        listed=("mobilenet",),
-        build=lambda _, sizes: mobilenet(
-            num_classes=sizes.num_classes, in_channels=sizes.in_channels, image_size=sizes.image_size
-        ),
+    "cl_vgg": lambda words, sizes: cross_layer_vgg(
+        depth=words[0], num_classes=sizes.num_classes, in_channels=sizes.in_channels
     ),
-    _Family(
-        pattern=r"mobilenetv2",
-        listed=("mobilenetv2",),
-        build=lambda _, sizes: mobilenet_v2(
-            num_classes=sizes.num_classes, in_channels=sizes.in_channels, image_size=sizes.image_size
-        ),
+    "cl_mobilenet": lambda words, sizes: cross_layer_mobilenet(
+        depth=words[0], num_classes=sizes.num_classes, in_channels=sizes.in_channels
     ),
-    _Family(
-        pattern=f"cl_vgg{_one_of(STAGED_VGG_DEPTHS)}",
-        listed=tuple(f"cl_vgg{depth}" for depth in STAGED_VGG_DEPTHS),
-        build=lambda words, sizes: cross_layer_vgg(
-            depth=words[0], num_classes=sizes.num_classes, in_channels=sizes.in_channels
-        ),
-        usual=_CIFAR100,
-    ),
-    _Family(
-        pattern=f"cl_mobilenet{_one_of(MOBILENET_DEPTHS)}",
-        listed=tuple(f"cl_mobilenet{depth}" for depth in MOBILENET_DEPTHS),
-        build=lambda words, sizes: cross_layer_mobilenet(
-            depth=words[0], num_classes=sizes.num_classes, in_channels=sizes.in_channels
-        ),
-        usual=_IMAGENET64,
-    ),
-)
-
-
-def model_names() -> tuple[str, ...]:
-    """Names that `build_model` knows; of a family with sizes in its names, the usual members.
-
-    Returns:
-        Names, sorted.
-    """
-    return tuple(sorted({*_ALIASES, *(name for family in _FAMILIES for name in family.listed)}))
-
-
-def canonical_name(name: str) -> str:
-    """The full name behind a short one: `densenet` is `densenet100_12`.
-
-    Args:
-        name: Any model name.
-
-    Returns:
-        The full name; other names unchanged.
-    """
-    return _ALIASES.get(name, name)
+}
 
 
 def usual_sizes(name: str) -> Sizes:
@@ -153,9 +58,7 @@ def usual_sizes(name: str) -> Sizes:
     if found is not None:
         library, rest = found
         return library.usual_sizes(rest)
-    families = (family for family in _FAMILIES if re.fullmatch(family.pattern, canonical_name(name)))
-    family = next(families, None)
-    return _CIFAR if family is None else family.usual
+    return usual_registry_sizes(name)
 
 
 def build_model(name: str, *, num_classes: int, in_channels: int = 3, image_size: int = 32) -> nn.Module:
@@ -182,21 +85,7 @@ def build_model(name: str, *, num_classes: int, in_channels: int = 3, image_size
     if found is not None:
         library, rest = found
         return library.build(rest, sizes)
-    for family in _FAMILIES:
-        match = re.fullmatch(family.pattern, canonical_name(name))
-        if match is not None:
-            return family.build(tuple(map(int, match.groups())), sizes)
-    raise UsageError(_unknown(name))
-
-
-def _unknown(name: str) -> str:
-    elsewhere = [f"torchvision:{name}"] if name in LIBRARIES["torchvision"].names() else []
-    longer = [known for known in model_names() if known.startswith(f"{name}_")]
-    close = difflib.get_close_matches(name, model_names(), n=3, cutoff=0.5)
-    nearest = list(dict.fromkeys(longer + elsewhere + close))
-    hint = f"nearest: {', '.join(nearest)}" if nearest else f"expected one such as {next(iter(_ALIASES))}"
-    return (
-        f'unknown model "{name}"; {hint}; list all with: '
-        'python -c "from studentsearch.models.registry import model_names; print(*model_names())"; '
-        "those of other libraries are torchvision:NAME and timm:NAME, a network of your own is python:module:function"
-    )
+    require_model_name(name)
+    network = find_network(name)
+    assert network is not None  # what is no registry name was refused, or built above
+    return _BUILDERS[network.family.key](network.words, sizes)

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 from studentsearch.errors import UsageError
+from studentsearch.models.names import CIFAR_DEPTHS
 
-CIFAR_DEPTHS = (8, 20, 32, 44, 56, 110)
 _WIDTHS = (16, 32, 64)
 _CONVS_PER_BLOCK = 2
 _LAYERS_OUTSIDE_BLOCKS = 2  # the stem and the classifier
@@ -19,7 +19,6 @@ _IMAGENET_BLOCKS: dict[int, tuple[type[BasicBlock | Bottleneck], tuple[int, ...]
     18: (BasicBlock, (2, 2, 2, 2)),
     50: (Bottleneck, (3, 4, 6, 3)),
 }
-IMAGENET_DEPTHS = tuple(_IMAGENET_BLOCKS)
 
 
 class PaddedShortcut(nn.Module):

@@ -16,7 +16,6 @@ _CONVS: dict[int, tuple[int, ...]] = {
     16: (2, 2, 3, 3, 3),
     19: (2, 2, 4, 4, 4),
 }
-VGG_DEPTHS = tuple(_CONVS)
 
 
 def vgg(*, depth: int, num_classes: int, in_channels: int = 3) -> nn.Module:

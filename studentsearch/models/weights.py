@@ -8,17 +8,13 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from studentsearch.decoding import open_regular_file
 from studentsearch.errors import InputFileError
 from studentsearch.models.matching import match
 from studentsearch.models.torch_file import read_torch
+from studentsearch.models.weights_file import open_weights_file
 
-WEIGHTS_SUFFIXES = (".safetensors", ".pt", ".pth", ".th", ".ckpt", ".bin", ".tar")
-MAX_WEIGHTS_BYTES = 64 * 1024**3
-"""Bound on a file of weights, sixteen times those of the largest network in timm."""
 _SAFETENSORS_HEADER_BYTES = 100_000_000  # the format's own bound
 _LENGTH_BYTES = 8
-WEIGHTS_CURE = "expected weights as .safetensors, .pt or .pth"
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
 _MAX_WRAPPERS = 8
 _MAX_NAME = 1000
@@ -50,9 +46,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         InputFileError: No such file, not a regular one, unreadable, or it holds more than plain tensors.
     """
-    if path.suffix not in WEIGHTS_SUFFIXES:
-        raise InputFileError(f'{path}: a file of kind "{path.suffix}"; expected one of {", ".join(WEIGHTS_SUFFIXES)}')
-    with open_regular_file(path, max_bytes=MAX_WEIGHTS_BYTES, cure=WEIGHTS_CURE) as file:
+    with open_weights_file(path) as file:
         if path.suffix == ".safetensors" or _is_safetensors(file):
             content: object = _read_safetensors(path)
         else:
@@ -86,19 +80,6 @@ def load_weights(module: nn.Module, tensors: Mapping[str, Tensor], *, source: st
     state.update(matched.weights)  # in the module's own mapping, which carries the versions that some modules ask for
     module.load_state_dict(state)
     return matched.note
-
-
-def embedded_weights(name: str) -> Path | None:
-    """The weights that come with this package for a registry name.
-
-    Args:
-        name: A registry name such as `densenet_digits`.
-
-    Returns:
-        A `.safetensors` file, or None where the package has none.
-    """
-    path = Path(__file__).parent / "pretrained" / f"{name}.safetensors"
-    return path if path.is_file() else None
 
 
 def _is_safetensors(file: BinaryIO) -> bool:

@@ -2,10 +2,52 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field, replace
+from typing import Literal
 
+from studentsearch.errors import UsageError
 from studentsearch.runs.files import JsonValue
-from studentsearch.search.objective import Objective
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objective:
+    """Which data term a search minimizes, and how its penalty weighs the gates.
+
+    Attributes:
+        kind: `kd` is the KL term to the teacher's softened outputs; `np` (network pruning) the cross entropy to the
+            labels at temperature 1, for which the next four do not count.
+        temperature: Of both softmax outputs, > 0.
+        squared_temperature: Whether the KL term is multiplied by temperature ** 2; it changes what l2 means.
+        reverse: Whether the term is KL(student || teacher).
+        kl_target: K in nats, >= 0, where the term is |KL - K|; None for KL itself.
+        flops_weights: Whether a gate's penalty weighs what closing it saves; False makes all weights 1.
+    """
+
+    kind: Literal["kd", "np"] = "kd"
+    temperature: float = 4.0
+    squared_temperature: bool = False
+    reverse: bool = False
+    kl_target: float | None = None
+    flops_weights: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot mean anything.
+
+        Raises:
+            UsageError: If the kind is unknown, the temperature not positive, or the KL target negative or given
+                without a KL term.
+        """
+        if self.kind not in {"kd", "np"}:
+            raise UsageError(f"found objective {self.kind!r}; expected kd or np; choose one")
+        if not 0 < self.temperature < math.inf:
+            raise UsageError(f"found temperature {self.temperature}; expected a number above 0; 4 is usual")
+        if self.kl_target is None:
+            return
+        if self.kind == "np":
+            raise UsageError("found a KL target with objective np, which has no KL term; leave it out or choose kd")
+        if not 0 <= self.kl_target < math.inf:
+            raise UsageError(f"found KL target {self.kl_target}; expected 0 or more; a divergence is never negative")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +88,24 @@ class SearchRecipe:
     final_weight_rate: float = 0.03
     weight_decay: float = 1e-4
     batches_for_statistics: int = 32
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot mean anything.
+
+        Raises:
+            UsageError: No steps or images, or a rate or penalty that is negative or not finite.
+        """
+        if self.steps < 1 or self.batch < 1:
+            raise UsageError(f"found {self.steps} steps of {self.batch} images; expected at least 1 of each")
+        numbers = {
+            "a penalty": self.l2,
+            "a gate rate": self.gate_rate,
+            "a weight rate": self.weight_rate,
+            "a weight decay": self.weight_decay,
+        }
+        for what, number in numbers.items():
+            if number is not None and not 0 <= number < math.inf:
+                raise UsageError(f"found {what} of {number}; expected a finite number from 0 upward")
 
     def as_json(self) -> dict[str, JsonValue]:
         """The knobs as JSON values."""

@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from studentsearch.engine.objective import Moment
 from studentsearch.engine.runtime import Runtime, open_runtime
 from studentsearch.graph.network import Network
-from studentsearch.jobs.knowledge import MethodOptions, make_objective
+from studentsearch.jobs.knowledge import make_objective
+from studentsearch.jobs.method_options import MethodOptions
 from studentsearch.models.registry import build_model
 from studentsearch.student.plain import plain_network
 

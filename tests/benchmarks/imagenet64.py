@@ -20,9 +20,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from studentsearch.data.augment import Augmentation
-from studentsearch.data.batches import Batches, Normalization, hold_out
+from studentsearch.data.augmentation import Augmentation
+from studentsearch.data.batches import Batches, hold_out
 from studentsearch.data.dataset import Dataset, Images
+from studentsearch.data.normalization import Normalization
 from studentsearch.data.sources import open_dataset
 
 _SIDE = 64

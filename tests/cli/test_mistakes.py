@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from studentsearch.cli.main import main
-from studentsearch.models.weights import embedded_weights
+from studentsearch.models.weights_file import embedded_weights
 from studentsearch.runs.folder import RunFolder
 
 TEACHER = ["search", "--teacher", "densenet_digits", "--device", "cpu", "--threads", "1"]

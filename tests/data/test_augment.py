@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from studentsearch.data.augment import Augmentation, augment, parse_augmentation, rotate
+from studentsearch.data.augment import augment, rotate
+from studentsearch.data.augmentation import Augmentation, parse_augmentation
 from studentsearch.errors import UsageError
 from studentsearch.randomness import generator
 

@@ -1,9 +1,10 @@
 import pytest
 import torch
 
-from studentsearch.data.augment import Augmentation
-from studentsearch.data.batches import Batch, Batches, Normalization, hold_out, in_order, normalize, parse_normalization
+from studentsearch.data.augmentation import Augmentation
+from studentsearch.data.batches import Batch, Batches, hold_out, in_order, normalize
 from studentsearch.data.dataset import Images
+from studentsearch.data.normalization import Normalization, parse_normalization
 from studentsearch.errors import UsageError
 from studentsearch.randomness import generator
 

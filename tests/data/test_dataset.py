@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 import torch
 
-from studentsearch.data.augment import Augmentation
+from studentsearch.data.augmentation import Augmentation
 from studentsearch.data.dataset import Dataset, Images, channel_mean, channel_std
 from studentsearch.errors import InputFileError
 

@@ -14,7 +14,7 @@ import torch
 from listening import Heard
 from npz_files import pictures, write_all, write_npz
 
-from studentsearch.data.augment import Augmentation
+from studentsearch.data.augmentation import Augmentation
 from studentsearch.data.dataset import Dataset, Images, channel_mean, channel_std
 from studentsearch.data.mapped import MappedPixels
 from studentsearch.data.sources import downsampled, open_dataset

@@ -7,10 +7,11 @@ import torch
 from npz_files import pictures
 
 from studentsearch.data import dataset as dataset_file
-from studentsearch.data.augment import Augmentation
-from studentsearch.data.batches import Batches, Normalization, hold_out, in_order
+from studentsearch.data.augmentation import Augmentation
+from studentsearch.data.batches import Batches, hold_out, in_order
 from studentsearch.data.dataset import Dataset, Images, channel_mean, channel_std
 from studentsearch.data.mapped import MappedPixels, map_pixels
+from studentsearch.data.normalization import Normalization
 from studentsearch.data.transfer import send
 
 USUAL = Normalization(mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.3))

@@ -6,7 +6,7 @@ import torch
 from listening import Heard
 from PIL import Image
 
-from studentsearch.data.augment import Augmentation
+from studentsearch.data.augmentation import Augmentation
 from studentsearch.data.sources import open_dataset
 from studentsearch.errors import InputFileError, UsageError
 
@@ -82,7 +82,7 @@ def test_differing_sizes_name_the_file_and_the_option(tmp_path: Path) -> None:
 
 
 def test_image_size_must_be_positive(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="an image size of 0 pixels: expected 1 or more"):
+    with pytest.raises(UsageError, match="an image size of 0 pixels: expected 1 to 8192"):
         open_dataset(f"folder:{tmp_path}", image_size=0)
 
 

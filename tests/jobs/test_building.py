@@ -9,7 +9,7 @@ from studentsearch.errors import InputFileError, UsageError
 from studentsearch.jobs.building import fresh_model, weights_file
 from studentsearch.jobs.opening import library_normalization, published_normalization
 from studentsearch.jobs.options import DataOptions
-from studentsearch.models.weights import embedded_weights
+from studentsearch.models.weights_file import embedded_weights
 
 DIGITS = DataOptions(name="digits")
 NAME = "torchvision:resnet18"

@@ -12,11 +12,11 @@ from stopping import Stop
 import studentsearch
 from studentsearch.errors import InterruptedRunError, UsageError
 from studentsearch.jobs.distill import DistilledStudent, DistillOptions, distill
-from studentsearch.jobs.knowledge import MethodOptions
+from studentsearch.jobs.method_options import MethodOptions
 from studentsearch.jobs.options import ComputeOptions, DataOptions
+from studentsearch.jobs.recipe import TrainingRecipe
 from studentsearch.jobs.search import SearchOptions, search
 from studentsearch.jobs.teach import WEIGHTS_NAME, TeachOptions, teach
-from studentsearch.jobs.training import TrainingRecipe
 from studentsearch.models.registry import build_model
 from studentsearch.progress import SilentProgress
 from studentsearch.runs.files import file_sha256

@@ -17,8 +17,8 @@ from studentsearch.student.build import build_with_weights
 from studentsearch.student.check import CutCheck, check_cut
 from studentsearch.student.counts import count_everything
 from studentsearch.student.folder import Origin, StudentRecord, read_student, write_student
-from studentsearch.student.plain import plain_network
-from studentsearch.student.slice import Cut, whole_network
+from studentsearch.student.plain import plain_network, whole_network
+from studentsearch.student.slice import Cut
 
 BATCH_SIZES = (1, 2, 5)
 FLOAT32 = 1e-4  # relative to the largest logit; runtimes order sums differently

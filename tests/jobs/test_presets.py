@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from studentsearch.data.augment import Augmentation, parse_augmentation
+from studentsearch.data.augmentation import Augmentation, parse_augmentation
 from studentsearch.engine.schedule import Schedule
 from studentsearch.errors import UsageError
 from studentsearch.jobs.presets import Recipe, pair, pairs, recipe, recipes
-from studentsearch.models.registry import model_names
+from studentsearch.models.names import model_names
 
 PAGE = (Path(__file__).parents[2] / "docs" / "pairs.md").read_text()
 

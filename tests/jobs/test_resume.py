@@ -11,9 +11,9 @@ from stopping import Stop
 from studentsearch.errors import InterruptedRunError
 from studentsearch.jobs.distill import DistillOptions, distill
 from studentsearch.jobs.options import ComputeOptions, DataOptions
+from studentsearch.jobs.recipe import TrainingRecipe
 from studentsearch.jobs.search import SearchOptions, search
 from studentsearch.jobs.teach import TeachOptions, teach
-from studentsearch.jobs.training import TrainingRecipe
 from studentsearch.runs.files import file_sha256
 from studentsearch.runs.manifest import read_manifest
 from studentsearch.search.recipe import SearchRecipe

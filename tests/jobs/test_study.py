@@ -10,8 +10,9 @@ from stopping import Stop
 
 from studentsearch.errors import InterruptedRunError, RunInUseError, UsageError
 from studentsearch.jobs.options import ComputeOptions, DataOptions
-from studentsearch.jobs.study import StudyOptions, study, study_rows
-from studentsearch.jobs.training import TrainingRecipe
+from studentsearch.jobs.recipe import TrainingRecipe
+from studentsearch.jobs.study import study
+from studentsearch.jobs.study_options import StudyOptions, study_rows
 from studentsearch.report import read_comparison
 from studentsearch.runs.files import file_sha256
 from studentsearch.runs.folder import RunFolder
@@ -55,8 +56,8 @@ def test_the_ensemble_row_has_all_teachers_and_others_the_first(tmp_path: Path):
     assert [len(teachers) for teachers in taught_by.values()] == [0, 1, 2]  # type: ignore[arg-type]
 
 
-def held(folder: Path) -> AbstractContextManager[RunFolder]:
-    return RunFolder.open(folder, kind="distill", configuration={}, facts={})
+def held(folder: Path, *, kind: str = "distill") -> AbstractContextManager[RunFolder]:
+    return RunFolder.open(folder, kind=kind, configuration={}, facts={})
 
 
 def test_a_row_that_another_process_holds_is_left_to_it(tmp_path: Path):
@@ -72,7 +73,7 @@ def test_a_row_that_another_process_holds_is_left_to_it(tmp_path: Path):
 def test_rows_wait_for_a_teacher_that_another_process_trains(tmp_path: Path):
     options = replace(OPTIONS, out=tmp_path, teaching=replace(OPTIONS.teaching, steps=1))
     with (
-        held(tmp_path / "teachers" / "1"),
+        held(tmp_path / "teachers" / "1", kind="teach"),
         pytest.raises(RunInUseError, match=r"teacher 1 of 2 in training by another process, in .*repeat this command"),
     ):
         study(options)

@@ -10,7 +10,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from studentsearch.errors import UsageError
 from studentsearch.models.mobilenet import mobilenet, mobilenet_v2
-from studentsearch.models.registry import build_model, model_names
+from studentsearch.models.names import model_names
+from studentsearch.models.registry import build_model
 from studentsearch.models.resnet import PaddedShortcut, cifar_resnet, imagenet_resnet
 from studentsearch.models.vgg import vgg
 

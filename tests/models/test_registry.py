@@ -9,7 +9,8 @@ from torch import nn
 
 from studentsearch.errors import UsageError
 from studentsearch.models.library import Sizes
-from studentsearch.models.registry import build_model, canonical_name, model_names, usual_sizes
+from studentsearch.models.names import canonical_name, model_names
+from studentsearch.models.registry import build_model, usual_sizes
 
 
 @pytest.mark.parametrize("name", model_names())

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from studentsearch.errors import InputFileError
 from studentsearch.models.cifar import densenet_bc, densenet_digits
 from studentsearch.models.matching import num_classes_of
-from studentsearch.models.weights import embedded_weights, load_weights, read_weights
+from studentsearch.models.weights import load_weights, read_weights
+from studentsearch.models.weights_file import embedded_weights
 
 
 def fresh(num_classes: int = 10) -> nn.Module:

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from studentsearch.errors import UsageError
-from studentsearch.search.objective import Objective, data_term, distillation_kl
+from studentsearch.search.objective import data_term, distillation_kl
+from studentsearch.search.recipe import Objective
 
 # At temperature 2 the teacher's odds are 3 : 1 and the student's 1 : 1.
 TEACHER = torch.tensor([[2 * math.log(3.0), 0.0]], dtype=torch.float64)

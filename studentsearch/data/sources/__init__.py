@@ -1,38 +1,15 @@
 """Where pictures come from: one name opens one dataset."""
 
-import difflib
-import os
 from pathlib import Path
 
 from studentsearch.data.dataset import Dataset
+from studentsearch.data.names import default_data_root, require_data
 from studentsearch.data.sources.digits import open_digits
 from studentsearch.data.sources.downsampled import open_downsampled
 from studentsearch.data.sources.folder import open_folder
 from studentsearch.data.sources.function import open_function
 from studentsearch.data.sources.published import open_cifar, open_fashion_mnist
-from studentsearch.errors import UsageError
 from studentsearch.progress import Progress, SilentProgress
-
-_NAMES = (
-    "digits",
-    "cifar10",
-    "cifar100",
-    "fashion-mnist",
-    "imagenet32:PATH",
-    "imagenet64:PATH",
-    "folder:PATH",
-    "python:module:function",
-)
-
-
-def default_data_root() -> Path:
-    """Where published datasets lie unless told otherwise.
-
-    Returns:
-        The folder in the environment variable STUDENTSEARCH_DATA, else ~/.cache/studentsearch/data.
-    """
-    told = os.environ.get("STUDENTSEARCH_DATA")
-    return Path(told).expanduser() if told else Path.home() / ".cache" / "studentsearch" / "data"
 
 
 def open_dataset(
@@ -56,36 +33,22 @@ def open_dataset(
     Returns:
         The dataset; its `name` opens it again from any working directory.
 
-    Raises:
-        UsageError: If no source has that name, or an option does not go with it.
-        InputFileError: If files are missing, unreadable or of another form.
-        DiskError: If ImageNet cannot be unpacked beside its files.
+    What can go wrong is said by `require_data`, which is asked first, and by each source.
     """
-    listener = progress or SilentProgress()
-    kind, colon, rest = name.partition(":")
-    if colon and rest and kind == "folder":
-        return open_folder(Path(rest), image_size=image_size, progress=listener)
-    if image_size is not None:
-        raise UsageError(f"an image size of {image_size} for {name!r}: --image-size goes with folder:PATH only")
-    if colon and rest and kind == "python":
-        return open_function(name)
-    if colon and rest and kind in {"imagenet32", "imagenet64"}:
-        return open_downsampled(Path(rest), int(kind.removeprefix("imagenet")), listener)
+    require_data(name, data_root=data_root, download=download, image_size=image_size)
     root = default_data_root() if data_root is None else data_root.expanduser()
-    match name:
+    listener = progress or SilentProgress()
+    kind, _, rest = name.partition(":")
+    match kind:
         case "digits":
             return open_digits()
         case "cifar10" | "cifar100":
             return open_cifar(name, root, download=download)
         case "fashion-mnist":
             return open_fashion_mnist(root, download=download)
+        case "folder":
+            return open_folder(Path(rest), image_size=image_size, progress=listener)
+        case "python":
+            return open_function(name)
         case _:
-            raise _unknown(name)
-
-
-def _unknown(name: str) -> UsageError:
-    nearest = difflib.get_close_matches(name, _NAMES, n=2, cutoff=0.5)
-    if name and Path(name).is_dir():
-        nearest = [f"folder:{name}"]
-    hint = f"did you mean {' or '.join(nearest)}? " if nearest else ""
-    return UsageError(f"no data named {name!r}: {hint}expected one of {', '.join(_NAMES)}")
+            return open_downsampled(Path(rest), int(kind.removeprefix("imagenet")), listener)

@@ -3,7 +3,7 @@
 import torch
 from sklearn.datasets import load_digits
 
-from studentsearch.data.augment import Augmentation
+from studentsearch.data.augmentation import Augmentation
 from studentsearch.data.dataset import Dataset, Images, channel_mean, channel_std
 from studentsearch.randomness import generator
 

@@ -1,15 +1,14 @@
 """Downsampled ImageNet: the published npz batches, unpacked once into a memory-mapped cache beside them."""
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from studentsearch.data.augment import Augmentation
+from studentsearch.data.augmentation import Augmentation
 from studentsearch.data.dataset import ChannelStatistics, Dataset, Images, channel_statistics
+from studentsearch.data.npz_folder import TEST_NAME, NpzFolder, find_npz
 from studentsearch.data.sources.npz import NpzBatch, read_pixels, survey_npz
 from studentsearch.data.sources.pixel_cache import (
     MAX_CLASSES,
@@ -29,35 +28,6 @@ from studentsearch.data.sources.pixel_cache import (
 from studentsearch.errors import InputFileError
 from studentsearch.progress import Progress, SilentProgress
 
-_TRAIN_NAME = re.compile(r"train_data_batch_(\d+)\.npz")
-_TEST_NAME = "val_data.npz"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Source:
-    """The published files of one size of pictures.
-
-    Attributes:
-        path: The folder that holds them.
-        train: The files to learn from, in the order of their numbers.
-        side: Height and width of the pictures.
-    """
-
-    path: Path
-    train: tuple[Path, ...]
-    side: int
-
-    @property
-    def cache(self) -> Path:
-        return self.path / "cache"
-
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        return 3, self.side, self.side
-
-    def files(self) -> tuple[SourceFile, ...]:
-        return tuple(source_file(path) for path in (*self.train, self.path / _TEST_NAME))
-
 
 def open_downsampled(path: Path, side: int, progress: Progress | None = None) -> Dataset:
     """ImageNet at 32 x 32 or 64 x 64 pixels; the first opening unpacks it to `PATH/cache`, later ones map that.
@@ -76,8 +46,8 @@ def open_downsampled(path: Path, side: int, progress: Progress | None = None) ->
         InputFileError: If files are missing, damaged or of another form.
         DiskError: If the cache cannot be written.
     """
-    source = _find(path.expanduser().resolve(), side)
-    files = source.files()
+    source = find_npz(path.expanduser().resolve(), side)
+    files = _files(source)
     facts = read_facts(source.cache, files, source.image_shape)
     if facts is not None:
         return _open(source, facts)
@@ -87,24 +57,14 @@ def open_downsampled(path: Path, side: int, progress: Progress | None = None) ->
         return _build(source, files, progress or SilentProgress()) if facts is None else _open(source, facts)
 
 
-def _find(path: Path, side: int) -> _Source:
-    if not path.is_dir():
-        raise InputFileError(f"{path} is not a folder: expected one that holds train_data_batch_1.npz and {_TEST_NAME}")
-    files = (entry for entry in path.iterdir() if entry.is_file())
-    numbers = {int(found[1]): file for file in files if (found := _TRAIN_NAME.fullmatch(file.name))}
-    if not numbers or not (path / _TEST_NAME).is_file():
-        missing = _TEST_NAME if numbers else "train_data_batch_1.npz"
-        raise InputFileError(
-            f"{path} holds no {missing}: expected the npz files of downsampled ImageNet, train_data_batch_1.npz to "
-            f"train_data_batch_10.npz and {_TEST_NAME}; unpack the published archives there"
-        )
-    return _Source(path=path, train=tuple(numbers[number] for number in sorted(numbers)), side=side)
+def _files(source: NpzFolder) -> tuple[SourceFile, ...]:
+    return tuple(source_file(path) for path in (*source.train, source.path / TEST_NAME))
 
 
-def _build(source: _Source, files: tuple[SourceFile, ...], progress: Progress) -> Dataset:
+def _build(source: NpzFolder, files: tuple[SourceFile, ...], progress: Progress) -> Dataset:
     """Unpack all files to the cache; what can be wrong with them is looked for before anything is written."""
     train = [survey_npz(path, source.side) for path in source.train]
-    test = survey_npz(source.path / _TEST_NAME, source.side)
+    test = survey_npz(source.path / TEST_NAME, source.side)
     num_classes = max(_highest_label(batch, MAX_CLASSES) for batch in train)
     _highest_label(test, num_classes)
     clear(source.cache)
@@ -132,18 +92,18 @@ def _build(source: _Source, files: tuple[SourceFile, ...], progress: Progress) -
     return dataset
 
 
-def _open(source: _Source, facts: CacheFacts) -> Dataset:
+def _open(source: NpzFolder, facts: CacheFacts) -> Dataset:
     train, test = _open_part(source, "train", facts.train), _open_part(source, "test", facts.test)
     statistics = ChannelStatistics(mean=facts.mean, std=facts.std)
     return _dataset(source, facts.num_classes, train, test, statistics, facts.fingerprint)
 
 
-def _open_part(source: _Source, part: Part, facts: PartFacts) -> Images:
+def _open_part(source: NpzFolder, part: Part, facts: PartFacts) -> Images:
     return open_part(source.cache, part, (facts.num_pictures, *source.image_shape))
 
 
 def _dataset(
-    source: _Source,
+    source: NpzFolder,
     num_classes: int,
     train: Images,
     test: Images,

@@ -11,11 +11,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from studentsearch.data.augment import Augmentation
+from studentsearch.data.augmentation import Augmentation
+from studentsearch.data.class_folders import find_class_folders, image_files
 from studentsearch.data.dataset import Dataset, Images, channel_mean, channel_std
-from studentsearch.data.sources.class_folders import find_class_folders, image_files
 from studentsearch.data.sources.picture import read_picture
-from studentsearch.errors import InputFileError, UsageError
+from studentsearch.errors import InputFileError
 from studentsearch.progress import Progress, SilentProgress
 
 _HEARD_EVERY = 100
@@ -28,19 +28,16 @@ def open_folder(path: Path, *, image_size: int | None = None, progress: Progress
 
     Args:
         path: Holds train/CLASS/*.png and test/CLASS/*.png (or val/); JPEG and BMP, WebP, PPM and PGM too.
-        image_size: Height and width in pixels to resize and center-crop to; None to take pictures as they are.
+        image_size: Height and width in pixels to resize and center-crop to, >= 1; None to take pictures as they are.
         progress: Hears of every hundredth picture that is decoded; None for silence.
 
     Returns:
         The dataset; its fingerprint does not depend on the path.
 
     Raises:
-        UsageError: If the image size is not positive.
         InputFileError: If a folder is missing or empty, classes differ between train and test, a picture does not
             decode, or sizes differ and no image size is given.
     """
-    if image_size is not None and image_size < 1:
-        raise UsageError(f"an image size of {image_size} pixels: expected 1 or more")
     path = path.expanduser().resolve()
     found = find_class_folders(path)
     classes = found.classes

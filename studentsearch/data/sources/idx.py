@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from studentsearch.data.published_files import find_idx
 from studentsearch.decoding import read_regular_file
 from studentsearch.errors import InputFileError
 
@@ -17,23 +18,6 @@ _UINT8 = 8
 _MAX_BYTES = 64 * 1024 * 1024
 """Bound on a file, also when it is unpacked; the largest of Fashion-MNIST has 47,040,016."""
 _CURE = "fetch the file again"
-
-
-def find_idx(folder: Path, name: str) -> Path | None:
-    """The idx file of that name in a folder.
-
-    Args:
-        folder: Where to look.
-        name: The file's name without its type, such as "train-images-idx3".
-
-    Returns:
-        The plain file if it is there, else the gzipped one, else None.
-    """
-    for suffix in ("-ubyte", "-ubyte.gz"):
-        path = folder / f"{name}{suffix}"
-        if path.is_file():
-            return path
-    return None
 
 
 def read_idx(folder: Path, name: str, *, num_axes: int) -> Tensor:

@@ -9,13 +9,18 @@ import torch
 from torchvision import datasets
 from torchvision.datasets.utils import check_integrity
 
-from studentsearch.data.augment import Augmentation
+from studentsearch.data.augmentation import Augmentation
 from studentsearch.data.dataset import Dataset, Images
-from studentsearch.data.sources.idx import find_idx, read_idx
+from studentsearch.data.published_files import (
+    IDX_FILES,
+    find_fashion_mnist,
+    missing_files,
+    raw_fashion_mnist,
+    require_fashion_mnist,
+)
+from studentsearch.data.sources.idx import read_idx
 from studentsearch.errors import InputFileError
 
-_DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
-_IDX_FILES = {"train-images-idx3": 3, "train-labels-idx1": 1, "t10k-images-idx3": 3, "t10k-labels-idx1": 1}  # axes
 _MEAN = {"cifar10": (0.4914, 0.4822, 0.4465), "cifar100": (0.5071, 0.4865, 0.4409)}
 _STD = {"cifar10": (0.2470, 0.2435, 0.2616), "cifar100": (0.2673, 0.2564, 0.2762)}
 
@@ -38,7 +43,7 @@ def open_cifar(name: str, root: Path, *, download: bool) -> Dataset:
     folder = root / kind.base_folder
     if not folder.is_dir():
         if not download and not check_integrity(root / kind.filename, kind.tgz_md5):
-            raise _missing(name, folder, searched=(root,))
+            raise missing_files(name, folder, searched=(root,))
         _fetch(name, folder, lambda: kind(root, download=True))
     try:
         train, test = kind(root, train=True), kind(root, train=False)
@@ -71,15 +76,11 @@ def open_fashion_mnist(root: Path, *, download: bool) -> Dataset:
     Raises:
         InputFileError: If the files are missing or damaged, or fetching them fails.
     """
-    raw = root / "FashionMNIST" / "raw"
-    folder = _folder_with_idx((raw, _DEBIAN_FASHION_MNIST))
-    if folder is None:
-        if not download:
-            raise _missing("fashion-mnist", raw, searched=(root, _DEBIAN_FASHION_MNIST))
-        _fetch("fashion-mnist", raw, lambda: datasets.FashionMNIST(root, download=True))
-        folder = raw
+    if download and find_fashion_mnist(root) is None:
+        _fetch("fashion-mnist", raw_fashion_mnist(root), lambda: datasets.FashionMNIST(root, download=True))
+    folder = require_fashion_mnist(root)
     train_pixels, train_labels, test_pixels, test_labels = (
-        read_idx(folder, name, num_axes=num_axes) for name, num_axes in _IDX_FILES.items()
+        read_idx(folder, name, num_axes=num_axes) for name, num_axes in IDX_FILES.items()
     )
     return Dataset(
         name="fashion-mnist",
@@ -97,13 +98,6 @@ def _from_torchvision(part: datasets.CIFAR10) -> Images:
     return Images(pixels=pixels, labels=torch.tensor(part.targets, dtype=torch.int64))
 
 
-def _folder_with_idx(folders: tuple[Path, ...]) -> Path | None:
-    for folder in folders:
-        if all(find_idx(folder, name) for name in _IDX_FILES):
-            return folder
-    return None
-
-
 def _fetch(name: str, folder: Path, fetch: Callable[[], object]) -> None:
     # torchvision prints what it does on stdout, which is kept for data.
     try:
@@ -114,11 +108,3 @@ def _fetch(name: str, folder: Path, fetch: Callable[[], object]) -> None:
         raise InputFileError(
             f"{name} could not be fetched: {reason}; check the network, or put torchvision's files at {folder} yourself"
         ) from error
-
-
-def _missing(name: str, folder: Path, *, searched: tuple[Path, ...]) -> InputFileError:
-    places = " and ".join(str(place) for place in searched)
-    return InputFileError(
-        f"{name} is not there (searched {places}): run again with --download, put torchvision's files at {folder} "
-        f"yourself, or use your own pictures with folder:PATH"
-    )

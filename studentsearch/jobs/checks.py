@@ -1,0 +1,316 @@
+"""What is checked before anything is loaded: names, files, folders and the grammar of words.
+
+The command line asks here before it imports a job, so that a mistake is answered before torch is; every job asks here
+first, so that the library answers likewise before an image is decoded. Nothing here needs torch or opens data.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from studentsearch.data.augmentation import require_augmentation
+from studentsearch.data.names import default_data_root, require_data
+from studentsearch.data.normalization import given_normalization
+from studentsearch.engine.compute_words import require_compute
+from studentsearch.errors import InputFileError, UsageError
+from studentsearch.jobs.method_options import MethodOptions, loss_weights, needs_teachers
+from studentsearch.models.library_names import names_library_weights
+from studentsearch.models.names import canonical_name, find_network, model_names, require_model_name
+from studentsearch.models.published import require_published
+from studentsearch.models.weights_file import embedded_weights, require_weights_file
+from studentsearch.records.student import CONFIG_NAME, WEIGHTS_NAME, has_student_files
+from studentsearch.runs.manifest import read_manifest
+from studentsearch.runs.place import require_place
+from studentsearch.units import require_budget
+
+if TYPE_CHECKING:
+    from studentsearch.jobs.options import ComputeOptions, DataOptions
+
+_DATA_OF = {"densenet100_12": "cifar10", "densenet_digits": "digits"}
+_STUDENT_FILES = (CONFIG_NAME, WEIGHTS_NAME)
+_MAX_CHANNELS, _MAX_SIDE, _MAX_CLASSES = 1024, 8192, 1_000_000
+
+
+def require_search(
+    *,
+    teacher: str,
+    weights: Path | None,
+    budgets: Sequence[str],
+    data: DataOptions,
+    compute: ComputeOptions,
+    out: Path | None,
+) -> None:
+    """Refuse a search that cannot begin; see `studentsearch.jobs.search.SearchOptions`.
+
+    Args:
+        teacher: Any model name, or a student folder.
+        weights: The teacher's.
+        budgets: What is kept.
+        data: The images.
+        compute: Where to compute.
+        out: The run folder; None means one that is named after the run.
+
+    Raises:
+        UsageError: No budget.
+    """
+    if not budgets:
+        raise UsageError("no budget given; say what is kept, such as --flops 90M or --flops 30%")
+    for budget in budgets:
+        require_budget(budget)
+    _require_open(teacher, data, compute, out, "search")
+    require_trained(teacher, weights, data)
+
+
+def require_teach(*, model: str, data: DataOptions, compute: ComputeOptions, out: Path | None) -> None:
+    """Refuse a training that cannot begin; see `studentsearch.jobs.teach.TeachOptions`.
+
+    Args:
+        model: Any model name.
+        data: The images.
+        compute: Where to compute.
+        out: The run folder; None means one that is named after the run.
+    """
+    require_model_name(model)
+    _require_open(model, data, compute, out, "teach")
+
+
+def require_evaluate(*, model: str, weights: Path | None, data: DataOptions, compute: ComputeOptions) -> None:
+    """Refuse an evaluation that cannot begin; see `studentsearch.jobs.evaluate.EvaluateOptions`.
+
+    Args:
+        model: Any model name, or a student folder.
+        weights: Its weights.
+        data: The images.
+        compute: Where to compute.
+    """
+    _require_open(model, data, compute, None, "evaluate")
+    require_trained(model, weights, data)
+
+
+def require_count(*, model: str, num_classes: int | None, input_shapes: Sequence[tuple[int, int, int]]) -> None:
+    """Refuse a count that cannot be made; see `studentsearch.jobs.count.count`.
+
+    Args:
+        model: Any model name, or a student folder.
+        num_classes: Classes of a network that is built by name.
+        input_shapes: `[C, H, W]` of one image, of every input.
+
+    Raises:
+        UsageError: Classes or a shape out of range.
+    """
+    require_model(model)
+    if num_classes is not None and not 1 <= num_classes <= _MAX_CLASSES:
+        raise UsageError(f"found {num_classes} classes; expected 1 to {_MAX_CLASSES:,}")
+    for shape in input_shapes:
+        if min(shape) < 1 or shape[0] > _MAX_CHANNELS or max(shape[1:]) > _MAX_SIDE:
+            raise UsageError(
+                f"found image shape {shape}; expected 1 to {_MAX_CHANNELS} channels, height and width of 1 to "
+                f"{_MAX_SIDE} pixels"
+            )
+
+
+def require_export(*, folder: Path, to: str) -> None:
+    """Refuse an export that cannot begin; see `studentsearch.jobs.export.export`.
+
+    Args:
+        folder: A student folder.
+        to: "onnx" or "pt2".
+
+    Raises:
+        UsageError: A package that the format needs is not installed.
+    """
+    _require_files(folder, _STUDENT_FILES[:1])  # config.json may tell more than that the weights are missing
+    missing = next((name for name in ("onnxruntime", "onnxscript") if find_spec(name) is None), None)
+    if to == "onnx" and missing is not None:
+        raise UsageError(f"{missing} is not installed; install the extra: pip install 'studentsearch[onnx]'")
+
+
+def require_distill(
+    *,
+    student: str | Path,
+    teachers: Sequence[str],
+    weights: Sequence[Path],
+    method: MethodOptions,
+    via: str | None,
+    init: str,
+    data: DataOptions,
+    compute: ComputeOptions,
+    out: Path | None,
+) -> None:
+    """Refuse a distillation that cannot begin; see `studentsearch.jobs.distill.DistillOptions`.
+
+    Args:
+        student: A search run, a student folder, or any model name.
+        teachers: Names or student folders.
+        weights: Files of the teachers' weights.
+        method: The loss.
+        via: Name of a temporal network.
+        init: Where training starts.
+        data: The images.
+        compute: Where to compute.
+        out: The run folder; None means one that is named after the run.
+
+    Raises:
+        UsageError: A network by name without a teacher, or with weights to inherit.
+    """
+    loss_weights(method)
+    require_compute(compute.device, compute.precision, compute.threads)
+    choices = teacher_choices(teachers, weights) if teachers else []
+    if via is not None:
+        require_model_name(via)
+    if is_found_student(student):
+        if not has_student_files(Path(student)):
+            read_manifest(Path(student))
+        for name in teachers:
+            require_model(name)
+    else:
+        _require_named_student(str(student), init, method, has_teachers=bool(teachers))
+        _require_images(str(student), data)
+        for name, file in choices if needs_teachers(method) else []:
+            require_model(name)
+            require_trained(name, file, data)
+    if out is not None:
+        require_place(out, "distill")
+
+
+def _require_named_student(name: str, init: str, method: MethodOptions, *, has_teachers: bool) -> None:
+    require_model_name(name)
+    if init == "inherit":
+        raise UsageError(f"{name} was not cut from a teacher and inherits nothing; use --init scratch")
+    if needs_teachers(method) and not has_teachers:
+        raise UsageError(
+            f"found no teacher for {name}; give --teacher MODEL and its --weights FILE, or a search run; "
+            "--method none needs no teacher"
+        )
+
+
+def require_study(*, data: DataOptions, compute: ComputeOptions, out: Path, student: str) -> None:
+    """Refuse a study that cannot begin; see `studentsearch.jobs.study_options.StudyOptions`.
+
+    Args:
+        data: The images.
+        compute: Where to compute.
+        out: The study's folder.
+        student: Model name of the students.
+    """
+    _require_open(student, data, compute, None, "study")
+    require_place(out, None)
+
+
+def require_model(name: str) -> None:
+    """Refuse what is no model name and no student folder.
+
+    Args:
+        name: Any model name, or a student folder.
+    """
+    folder = Path(name)
+    if has_student_files(folder):
+        return
+    is_path = folder.is_dir() or os.sep in name
+    if is_path and ":" not in name and find_network(name) is None:
+        _require_files(folder, _STUDENT_FILES)
+    require_model_name(name)
+
+
+def require_trained(name: str, weights: Path | None, data: DataOptions) -> None:
+    """Refuse a network whose weights are not there.
+
+    Args:
+        name: Any model name, or a student folder.
+        weights: A file, or the name of a library's weights; None means the folder's, embedded or published ones.
+        data: Which images it is for, where published weights lie and whether they may be fetched.
+    """
+    if weights is not None:
+        if not names_library_weights(name, weights):
+            require_weights_file(weights)
+        return
+    if has_student_files(Path(name)):
+        return
+    images = data_name(data, name)
+    if images == "digits" and embedded_weights(name) is not None:
+        return
+    require_published(name, images, data_root=data.data_root or default_data_root(), download=data.download)
+
+
+def data_name(options: DataOptions, model: str) -> str:
+    """The data a job means: what the user named, else what the model was published or embedded for.
+
+    Args:
+        options: What the user chose.
+        model: Any model name.
+
+    Returns:
+        The name.
+
+    Raises:
+        UsageError: None is named, and the model has no usual ones.
+    """
+    if options.name is not None:
+        return options.name
+    found = _DATA_OF.get(canonical_name(model))
+    if found is None:
+        require_model(model)  # a name that does not exist is the first mistake to mend
+        raise UsageError(f"no data named, and {model} has no usual ones; give --data, such as cifar10 or folder:PATH")
+    return found
+
+
+def teacher_choices(names: Sequence[str], weights: Sequence[Path]) -> list[tuple[str, Path | None]]:
+    """One name and one file for each teacher.
+
+    Args:
+        names: One for all, or one a file.
+        weights: None means the embedded or published ones.
+
+    Returns:
+        The pairs.
+
+    Raises:
+        UsageError: Several names, and another number of files.
+    """
+    files: list[Path | None] = list(weights) or [None] * len(names)
+    if len(names) == 1:
+        return [(names[0], file) for file in files]
+    if len(names) != len(files):
+        raise UsageError(
+            f"found {len(names)} teachers and {len(weights)} files of weights; give --weights once for each --teacher, "
+            "or one --teacher for all"
+        )
+    return list(zip(names, files, strict=True))
+
+
+def is_found_student(student: str | Path) -> bool:
+    """Whether a student is meant by its folder or its search run, and not by the name of a network.
+
+    Args:
+        student: As a user wrote it.
+
+    Returns:
+        Whether it is.
+    """
+    return has_student_files(Path(student)) or (Path(student).is_dir() and str(student) not in model_names())
+
+
+def _require_files(folder: Path, names: Sequence[str]) -> None:
+    missing = next((name for name in names if not (folder / name).is_file()), None)
+    if missing is not None:
+        raise InputFileError(f"{folder}: no {missing}, so not a student folder; expected what search or distill wrote")
+
+
+def _require_images(model: str, data: DataOptions) -> None:
+    require_augmentation(data.augment)
+    given_normalization(data.mean, data.std)
+    if data.name is None and has_student_files(Path(model)):
+        return  # its config.json says which, and is read later
+    require_data(data_name(data, model), data_root=data.data_root, download=data.download, image_size=data.image_size)
+
+
+def _require_open(model: str, data: DataOptions, compute: ComputeOptions, out: Path | None, kind: str) -> None:
+    require_compute(compute.device, compute.precision, compute.threads)
+    require_model(model)
+    _require_images(model, data)
+    if out is not None:
+        require_place(out, kind)

@@ -1,0 +1,175 @@
+"""Mistakes of every kind are answered before torch is loaded or an image decoded."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+import studentsearch
+from studentsearch.api import EvaluateOptions, SearchOptions, TeachOptions, evaluate, search, teach
+from studentsearch.errors import StudentSearchError
+from studentsearch.jobs.options import ComputeOptions, DataOptions
+from studentsearch.models.library_names import source_names
+
+_SCRIPT = """
+import contextlib, io, json, sys
+from importlib.abc import MetaPathFinder
+
+class NoTorch(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name in ("torch", "PIL", "sklearn"):
+            raise RuntimeError(f"{name} was imported")
+
+sys.meta_path.insert(0, NoTorch())
+from studentsearch.cli.main import main
+answers = []
+for words in json.loads(sys.argv[1]):
+    err = io.StringIO()
+    with contextlib.redirect_stderr(err), contextlib.redirect_stdout(io.StringIO()):
+        code = main(words)
+    answers.append([code, err.getvalue()])
+print(json.dumps(answers))
+"""
+SEARCH = ["search", "--teacher", "densenet_digits", "--flops", "50%"]
+TEACH = ["teach", "resnet8", "--data", "digits"]
+DISTILL = ["distill", "resnet8", "--teacher", "densenet_digits", "--data", "digits"]
+# What is typed, the exit code, and words of the answer.
+MISTAKES: list[tuple[list[str], int, str]] = [
+    ([], 0, ""),
+    (["--help"], 0, ""),
+    (["search", "--help"], 0, ""),
+    (["--version"], 0, ""),
+    (["serch"], 2, "No such command"),
+    ([*SEARCH, "--stesp", "3"], 2, "No such option"),
+    ([*SEARCH, "--steps", "many"], 2, "--steps"),
+    ([*SEARCH, "--steps", "9" * 30], 2, "--steps"),
+    ([*SEARCH, "--threads", "1000000"], 2, "--threads"),
+    (["search", "--flops", "50%", "--teacher", "densnet"], 2, "nearest: densenet"),
+    (["search", "--flops", "50%", "--teacher", "torchvision:resnet81", "--data", "digits"], 2, "torchvision:resnet18"),
+    (["search", "--flops", "50%", "--teacher", "timm:resnet81"], 2, 'model "timm:resnet81"'),
+    (["search", "--flops", "50%", "--teacher", "python:no_such_module_here:f"], 2, "there is no module"),
+    (["search", "--flops", "50%", "--teacher", "python:f"], 2, "names no function"),
+    (["search", "--flops", "50%", "--teacher", "runs/none"], 5, "not a student folder"),
+    (["search", "--flops", "50%", "--teacher", "resnet8"], 2, "no data named"),
+    ([*SEARCH, "--flops", "much"], 2, "is not an amount"),
+    ([*SEARCH, "--flops", "0.3"], 2, "has no unit"),
+    ([*SEARCH, "--flops", "100%"], 2, "keeps all that the teacher costs"),
+    ([*SEARCH, "--flops", "9" * 5000], 2, "is not an amount"),
+    ([*SEARCH, "--data", "digit"], 2, "did you mean digits"),
+    ([*SEARCH, "--data", "folder:nowhere"], 5, "is not a folder"),
+    ([*SEARCH, "--data", "imagenet64:nowhere"], 5, "is not a folder"),
+    ([*SEARCH, "--data", "python:no_such_module_here:f"], 2, "there is no module"),
+    ([*SEARCH, "--data", "cifar10", "--data-root", "."], 5, "cifar10 is not there"),
+    ([*SEARCH, "--image-size", "8"], 2, "--image-size goes with folder:PATH only"),
+    ([*SEARCH, "--weights", "none.pth"], 5, "No such file"),
+    ([*SEARCH, "--weights", "."], 5, "of kind"),
+    ([*SEARCH, "--weights", "pipe.pth"], 5, "not a regular file"),
+    ([*SEARCH, "--augment", "turn:3"], 2, "is not understood"),
+    ([*SEARCH, "--augment", f"shift:{'9' * 5000}"], 2, "is not understood"),
+    ([*SEARCH, "--mean", "0.5"], 2, "only one of --mean and --std"),
+    ([*SEARCH, "--mean", "nan", "--std", "1"], 2, "expected figures for pixels in 0..1"),
+    ([*SEARCH, "--device", "gpu"], 2, "is unknown"),
+    ([*SEARCH, "--device", "cuda:-1"], 2, "is unknown"),
+    ([*SEARCH, "--temperature", "inf"], 2, "found temperature inf"),
+    ([*SEARCH, "--l2", "inf"], 2, "expected a finite number"),
+    ([*SEARCH, "--objective", "np", "--kl-target", "1"], 2, "has no KL term"),
+    ([*SEARCH, "--out", "file"], 7, "is a file"),
+    ([*SEARCH, "--out", "file/run"], 7, "is a file"),
+    ([*SEARCH, "--out", "n" * 300], 5, "File name too long"),
+    ([*SEARCH, "--out", "teach_run"], 7, "holds a teach run, this is a search run"),
+    ([*TEACH, "--rate", "nan"], 2, "found learning rate nan"),
+    ([*TEACH, "--milestones", "half"], 2, "are no numbers"),
+    ([*TEACH, "--weight-decay", "inf"], 2, "found weight decay inf"),
+    ([*TEACH, "--recipe", "crosslayer"], 2, "nearest: cross-layer"),
+    (["teach", "teach_run"], 2, "unknown model"),
+    ([*DISTILL, "--method", "hintn"], 2, "nearest: hinton"),
+    ([*DISTILL, "--cross", "0"], 2, "found --cross 0"),
+    ([*DISTILL, "--ce-weight", "0", "--kl-weight", "0"], 2, "only weights of 0"),
+    ([*DISTILL, "--via", "resnet9"], 2, 'unknown model "resnet9"'),
+    ([*DISTILL, "--init", "inherit"], 2, "inherits nothing"),
+    ([*DISTILL, "--weights", "none.pth"], 5, "No such file"),
+    ([*DISTILL, "--teacher", "resnet8", "--weights", "a.pt"], 2, "found 2 teachers and 1 files"),
+    (["distill", "resnet8", "--data", "digits"], 2, "found no teacher"),
+    (["distill", "."], 7, "is not a run folder"),
+    (["distill", "--preset", "resnet32_9"], 2, "nearest: resnet32_8"),
+    (["study", "resnet32_8", "--rows", "P9"], 2, "found row P9"),
+    (["study", "resnet32_8", "--data-root", "."], 5, "cifar100 is not there"),
+    (["evaluate", "densenet_digits", "--weights", "none.pth"], 5, "No such file"),
+    (["evaluate", "resnet8", "--data", "digits"], 2, "no published weights are known"),
+    (["count", "resnet21"], 2, "nearest: resnet"),
+    (["count", "resnet20", "--image-size", "3x0x32"], 2, "found image shape"),
+    (["count", "resnet20", "--image-size", f"3x{'9' * 5000}x32"], 2, "is not understood"),
+    (["count", "densenet40_99999"], 2, "unknown model"),
+    (["export", "none", "--to", "pt2"], 5, "not a student folder"),
+    (["report", "none"], 7, "is no run and no student"),
+    (["demo", "--out", "file"], 7, "is a file"),
+    (["evaluate", "\udcff"], 2, "is not UTF-8"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> list[list[object]]:
+    """What one process without torch answers to all mistakes."""
+    folder = tmp_path_factory.mktemp("work")
+    (folder / "file").touch()
+    os.mkfifo(folder / "pipe.pth")
+    (folder / "teach_run").mkdir()
+    (folder / "teach_run" / "manifest.json").write_text(
+        json.dumps({"schema": 1, "kind": "teach", "status": "running", "configuration": {}, "facts": {}, "results": {}})
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(studentsearch.__file__).parents[1])}
+    command = [sys.executable, "-c", _SCRIPT, json.dumps([words for words, _, _ in MISTAKES])]
+    result = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=120, env=environment, cwd=folder
+    )
+    assert result.returncode == 0, result.stderr
+    assert sorted(path.name for path in folder.iterdir()) == ["file", "pipe.pth", "teach_run"]
+    found: list[list[object]] = json.loads(result.stdout)
+    return found
+
+
+@pytest.mark.parametrize("number", range(len(MISTAKES)), ids=lambda number: " ".join(MISTAKES[number][0])[:60])
+def test_a_mistake_is_answered_without_torch(number: int, answers: list[list[object]]) -> None:
+    _, exit_code, words = MISTAKES[number]
+    code, line = answers[number]
+    assert (code, words in str(line)) == (exit_code, True), line
+    assert len(str(line).splitlines()) == (exit_code != 0)
+
+
+@pytest.mark.parametrize("library", ["torchvision", "timm"])
+def test_names_in_the_source_are_the_librarys(library: str) -> None:
+    module = pytest.importorskip(library)
+    expected = torchvision_names() if library == "torchvision" else module.list_models()
+    assert source_names(library) == tuple(sorted(expected))
+
+
+def torchvision_names() -> list[str]:
+    from torchvision import models
+
+    return models.list_models(module=models)
+
+
+def test_the_library_checks_before_an_image_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def decode(*_: object, **__: object) -> None:
+        raise AssertionError("an image was decoded")
+
+    for part in ("train", "test"):
+        for name in ("ant", "bee"):
+            (tmp_path / part / name).mkdir(parents=True)
+            Image.new("L", (8, 8)).save(tmp_path / part / name / "0.png")
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(Image, "open", decode)
+    images, cpu = DataOptions(name=f"folder:{tmp_path}"), ComputeOptions(device="cpu")
+    weights = tmp_path / "none.pt"
+    with pytest.raises(StudentSearchError, match="No such file"):
+        evaluate(EvaluateOptions(model="densenet_digits", weights=weights, data=images, compute=cpu))
+    with pytest.raises(StudentSearchError, match="is a file"):
+        teach(TeachOptions(model="resnet8", out=tmp_path / "file", data=images, compute=cpu))
+    with pytest.raises(StudentSearchError, match="keeps all"):
+        search(SearchOptions(teacher="resnet8", budgets=("1.0x",), out=tmp_path / "run", data=images, compute=cpu))
+    assert torch.get_num_threads() == 1  # nor was anything set up
