@@ -46,6 +46,16 @@ CUT = {
         ),
         answer='(x3, torch.einsum("bchw,od->bo", x1, self.two))',
     ),
+    "a_constant_summed_over_an_axis_that_is_one_long_at_this_size_alone": Program(
+        shapes=((3, 3, 4),),
+        layers=(
+            "self.stem = nn.Conv2d(3, 3, 3)",
+            "self.one = nn.Conv2d(3, 4, 1)",
+            "self.two = nn.Conv2d(4, 3, 3, padding=1)",
+        ),
+        lines=("x1 = self.one(self.stem(x0))", "x2 = x1.prod(-2, keepdim=True)"),
+        answer="(self.two(x2), x1)",
+    ),
     "a_network_in_double_precision_of_which_no_parameter_is_left": Program(
         shapes=((4, 4),),
         layers=("self.unused = nn.Linear(4, 4)",),
