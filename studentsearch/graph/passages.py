@@ -209,12 +209,24 @@ def reduction(step: Step) -> Passage:
         The passage.
     """
     (source,) = step.sources
-    axes = step.axes("dim", 2 if step.operation.name in NORMS_OVER_AXES else 1)
+    axes = reduced_axes(step)
     if source.axis in axes or -1 in axes:
         return whole(step, "sums over channels")
     is_kept = len(step.shape) == len(source.shape)
     axis = source.axis if is_kept else source.axis - sum(axis < source.axis for axis in axes)
     return Passage(axis=axis, links=(same(source.num_channels),))
+
+
+def reduced_axes(step: Step) -> tuple[int, ...]:
+    """The axes that a sum, mean or largest value is taken over, without the batch.
+
+    Args:
+        step: The operation.
+
+    Returns:
+        Axes of its source.
+    """
+    return step.axes("dim", 2 if step.operation.name in NORMS_OVER_AXES else 1)
 
 
 def concatenation(step: Step) -> Passage:

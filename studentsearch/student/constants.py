@@ -14,7 +14,7 @@ from studentsearch.graph.describe import layer_class, make_layer
 from studentsearch.graph.links import Indices
 from studentsearch.graph.movement import MOVEMENTS, numbers, run
 from studentsearch.graph.network import Argument, Network, Node
-from studentsearch.graph.passages import elementwise, num_spatial_axes, reduction
+from studentsearch.graph.passages import Step, elementwise, num_spatial_axes, reduced_axes, reduction
 from studentsearch.graph.permitted import function_of
 from studentsearch.graph.rules import COMPARISONS, DROPOUTS, ELEMENTWISE, POOLS, rule_of
 from studentsearch.graph.weighted import CONVOLUTIONS, TRANSPOSED, einsum, matrix_product
@@ -228,13 +228,17 @@ def _windows(network: Network, node: Node) -> list[Argument] | None:
         return [_window(node)] if has_channels_first else None
     if name in MOVEMENTS:
         return [] if positions(inputs[0]) == positions(node) and _keeps_order(node, inputs[0]) else None
-    if rule_of(node.operation) not in {matrix_product, einsum} and any(_has_positions(node, item) for item in inputs):
+    # An axis of size 1 that is summed over stays one only here: in images of other sizes it may be longer before.
+    may_change = rule_of(node.operation) in {matrix_product, einsum, reduction}
+    if not may_change and any(_has_positions(node, item) for item in inputs):
         return []
     before, after = positions(inputs[0]), positions(node)
     if inputs[0].axis != node.axis or len(before) != len(after):
         return None
     if rule_of(node.operation) is reduction:
-        return [_window_to(tuple(None if new == old else new for old, new in zip(before, after, strict=True)))]
+        reduced = reduced_axes(Step(operation=node.operation, sources=(inputs[0],), shape=node.shape))
+        kept = [axis for axis in range(len(node.shape)) if axis != node.axis]
+        return [_window_to(tuple(1 if axis in reduced else None for axis in kept))]
     if "Pad" in kind or name.endswith(".pad"):
         cut_off = [old - new for old, new in zip(before, after, strict=True)]
         ones = (1,) * len(cut_off)

@@ -13,7 +13,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from .program import NAMES, Program, Shape
+from .program import NAMES, Program, Shape, randomised
 
 BATCH = 7
 """Images that a network is drawn with: no size that is drawn, so that it stands for the batch alone."""
@@ -92,7 +92,8 @@ class Draft:
         name = f"layer{len(self._layers)}"
         made = self._evaluated(constructor)
         assert isinstance(made, nn.Module)
-        setattr(self._module, name, made.double().eval())
+        # Not as torch draws them: whether a line fits may depend on the numbers, and must not change.
+        setattr(self._module, name, randomised(made.double().eval(), torch.Generator().manual_seed(len(self._layers))))
         self._layers.append(f"self.{name} = {constructor}")
         self.called.append(f"self.{name}")
         return f"self.{name}"

@@ -183,6 +183,11 @@ def _expand(draft: Draft, x: Value) -> None:
     draft.emit(f"{x}.expand({draft.pick(('-1', f'{x}.shape[0]'))}, {', '.join(sizes)})")
 
 
+def _broadcast(draft: Draft, x: Value) -> None:
+    sizes = tuple(size if size > 1 else draft.pick((2, 3, 1, 4)) for size in x.shape)
+    draft.emit(f"torch.broadcast_to({x}, ({x}.shape[0], {', '.join(map(str, sizes))}))")
+
+
 def _repeat(spelling: str) -> Maker:
     def make(draft: Draft, x: Value) -> None:
         times = tuple(draft.pick((1, 2)) for _ in x.shape)
@@ -313,6 +318,7 @@ MOVES: dict[str, Maker] = {
     "torch.channel_shuffle": lambda draft, x: _shuffle(draft, x, is_layer=False),
     "ChannelShuffle": lambda draft, x: _shuffle(draft, x, is_layer=True),
     "Tensor.expand": _expand,
+    "torch.broadcast_to": _broadcast,
     "Tensor.repeat": _repeat("{x}.repeat("),
     "torch.tile": _repeat("torch.tile({x}, "),
     "torch.repeat_interleave": _repeat_interleave,

@@ -208,6 +208,7 @@ JOINS: dict[str, Maker] = {
     **{f"torch.{name}": _template(template) for name, template in _COMPARISONS.items()},
     **{f"torch.{name}": _template(f"{{x}} + torch.{name}({text})") for name, text in _LIKE.items()},
     "torch.add": _operator("+"),
+    "Tensor.to": _template("({x} * 3).to(torch.int64).to({x}.dtype) * {y}"),
     "Tensor.type_as": _template("({x} > 0.1).type_as({x}) * {y}"),
     "Tensor.expand_as": _template("{x} + ({y}).expand_as({x})"),
 }

@@ -46,6 +46,24 @@ CUT = {
         ),
         answer='(x3, torch.einsum("bchw,od->bo", x1, self.two))',
     ),
+    "a_constant_summed_over_an_axis_that_is_one_long_at_this_size_alone": Program(
+        shapes=((3, 3, 3, 4), (3, 3, 3, 4)),
+        layers=(
+            "self.layer0 = nn.Conv3d(3, 3, 3, stride=1, padding=0, dilation=1, groups=1, bias=True)",
+            "self.layer1 = nn.Conv3d(3, 4, 3, stride=1, padding=1, dilation=1, groups=1, bias=False)",
+            "self.layer2 = nn.Conv3d(4, 4, 2, stride=2, padding=0, dilation=1, groups=1, bias=False)",
+            "self.layer3 = nn.Conv3d(4, 3, 3, stride=1, padding=1, dilation=1, groups=1, bias=True)",
+        ),
+        lines=(
+            "x2 = self.layer0(x0)",
+            "x3 = self.layer1(x1)",
+            "x4 = self.layer2(x3)",
+            "x5 = self.layer1(x2)",
+            "x6 = x5.prod(-2, keepdim=True)",
+            "x7 = self.layer3(x6)",
+        ),
+        answer='{"logits": x7, "other": x4}',
+    ),
     "a_network_in_double_precision_of_which_no_parameter_is_left": Program(
         shapes=((4, 4),),
         layers=("self.unused = nn.Linear(4, 4)",),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
-import torch
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from studentsearch.errors import UnsupportedGraphError
 from studentsearch.graph.arguments import function_name
 from studentsearch.graph.describe import WEIGHTED_CALLS
+from studentsearch.graph.liveness import liveness
 from studentsearch.graph.movement import MOVEMENTS, PIECES
 from studentsearch.graph.record import record
 from studentsearch.graph.rules import RULES
@@ -37,7 +38,7 @@ def _insist(program: Program) -> None:
     assert not outcome.is_find, f"{outcome.kind}: {outcome.reason}\n{program}\n{outcome.detail}"
 
 
-@settings(max_examples=80, **_ANY)
+@settings(max_examples=200, **_ANY)
 @given(networks())
 def test_a_generated_network_is_cut_exactly_or_refused_in_words(program: Program) -> None:
     _insist(program)
@@ -101,8 +102,7 @@ def _names(data: st.DataObject, name: str, shape: tuple[int, ...]) -> set[str]:
         return found
 
 
-def test_the_oracle_notices_a_network_that_is_cut_wrongly() -> None:
-    """Of what the masks are: a reader whose gates are closed reads zeros."""
+def test_a_student_that_takes_no_notice_of_its_gates_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     program = Program(
         shapes=((3, 4, 4),),
         layers=("self.one = nn.Conv2d(3, 4, 3)", "self.two = nn.Conv2d(4, 2, 1)"),
@@ -110,4 +110,10 @@ def test_the_oracle_notices_a_network_that_is_cut_wrongly() -> None:
         answer="x2",
     )
     assert examine(program).kind == "ok"
-    assert torch.is_tensor(program.module().two.weight)
+    monkeypatch.setattr("generated.examine.scale_weights", lambda *_: {})
+    monkeypatch.setattr(
+        "generated.examine.liveness", lambda network, sites, is_open: liveness(network, sites, np.ones_like(is_open))
+    )
+    found = examine(program)
+    assert (found.kind, found.is_find) == ("wrong", True)
+    assert "closed: the student differs" in found.detail
