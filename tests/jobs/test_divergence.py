@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
 import msgspec
+import pandas as pd
 import pytest
 import torch
 from stopping import Stop
