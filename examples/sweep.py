@@ -53,11 +53,13 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=10, help="trials of this process")
     parser.add_argument("--flops", default="60%", help="what is kept of the teacher")
     parser.add_argument("--steps", type=int, default=100, help="steps of each search")
+    parser.add_argument("--seed", type=int, help="of the choice of knobs; give every process another one")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(
         study_name="search",
         direction="maximize",
+        sampler=optuna.samplers.TPESampler(seed=arguments.seed),
         storage=JournalStorage(JournalFileBackend(str(arguments.folder / "journal.log"))),
         load_if_exists=True,
     )
