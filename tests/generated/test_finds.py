@@ -81,6 +81,19 @@ REFUSED = {
         ),
         "over positions, which it has none of",
     ),
+    "a_product_of_three_tensors_whose_order_is_open": (
+        Program(
+            shapes=((2, 4, 5),),
+            layers=(
+                "self.stem = nn.Conv2d(2, 4, 1)",
+                "self.one = nn.Parameter(torch.ones(3, 4))",
+                "self.two = nn.Parameter(torch.ones(5, 3))",
+            ),
+            lines=('x1 = torch.einsum("bchw,oc,po->bphw", self.stem(x0), self.one, self.two)',),
+            answer="x1",
+        ),
+        "torch.einsum of 3 tensors",
+    ),
 }
 
 
