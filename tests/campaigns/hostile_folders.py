@@ -51,10 +51,10 @@ class Net(nn.Module):
         return self.head(x.mean((2, 3)))
 
 
-def write_good(folder: Path) -> None:
-    """A student folder that is as it should be."""
+def write_good(folder: Path, net: nn.Module | None = None) -> None:
+    """A student folder that is as it should be, of a network that is left whole."""
     torch.manual_seed(0)
-    plain = plain_network(Net().eval(), (1, 8, 8), skip=("*",))
+    plain = plain_network((net or Net()).eval(), (1, 8, 8), skip=("*",))
     whole = whole_network(plain.network, plain.module.state_dict())
     counts = count_everything(plain.module, plain.network)
     images = torch.randn(2, 1, 8, 8)
@@ -268,6 +268,8 @@ HOSTILE: tuple[Hostile, ...] = (
     called("torch.zeros", [[10**6, 10**6]]),
     called("torch.nn.functional.interpolate", [IMAGE, [10**7, 10**7]]),
     called("torch.nn.functional.pad", [IMAGE, [10**9, 10**9]]),
+    called("torch.mvlgamma", [IMAGE, 2**26]),
+    called("torch.special.multigammaln", [IMAGE, 2**26]),
     called("torch.relu", [["$input", 99]]),
     called("torch.relu", [["$input", True]]),
     called("torch.relu", [["$input", -1]]),
@@ -301,6 +303,7 @@ HOSTILE: tuple[Hostile, ...] = (
     argued("Conv2d", groups=0),
     argued("Conv2d", padding_mode=f"{RUN}"),
     argued("Conv2d", stride=[10**18, 1]),
+    argued("Conv2d", stride=[40_000, 40_000], padding=[40_000, 40_000], padding_mode="replicate"),
     argued("Parameter", shape=[10**9, 10**9]),
     argued("Parameter", shape=["a"]),
     argued("Parameter", is_trainable=RUN),
