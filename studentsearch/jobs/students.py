@@ -23,9 +23,9 @@ from studentsearch.jobs.outcome import Judged
 from studentsearch.jobs.outputs import refuse_several_inputs
 from studentsearch.jobs.recipe import TrainingRecipe
 from studentsearch.outputs import OutputPlace
-from studentsearch.records.inside import path_inside
 from studentsearch.records.student import TeacherRecord, TrainingRecord
 from studentsearch.runs.files import file_sha256
+from studentsearch.runs.inside import path_inside
 from studentsearch.runs.manifest import MANIFEST_NAME, decode_part, read_manifest
 from studentsearch.student.build import build
 from studentsearch.student.check import check_cut
