@@ -37,7 +37,11 @@ Download = Annotated[
 ImageSize = Annotated[
     int | None,
     typer.Option(
-        "--image-size", min=1, max=8192, help="Bring pictures of a folder to this many pixels.", rich_help_panel=_DATA
+        "--image-size",
+        min=1,
+        max=8192,
+        help="Resize and center-crop the images of a folder to this many pixels.",
+        rich_help_panel=_DATA,
     ),
 ]
 Mean = Annotated[

@@ -278,7 +278,7 @@ def _train(options: DistillOptions, parts: _Parts, runtime: Runtime, progress: P
 def _finish(
     options: DistillOptions, parts: _Parts, trained: Trained, runtime: Runtime, run: RunFolder
 ) -> DistilledStudent:
-    """Write the student, judge everybody, store the results."""
+    """Write the student, evaluate it and its teachers, store the results."""
     student, data = parts.student, parts.data
     module = student.module
 

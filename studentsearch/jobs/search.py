@@ -297,7 +297,7 @@ class _Search:
                 f"step {step}: the open gates leave no path from the image to the output; "
                 "take smaller steps (--gate-rate)"
             )
-        self._progress.say(f"step {step}: {format_count(macs)} is within {label}; cutting and judging the student")
+        self._progress.say(f"step {step}: {format_count(macs)} is within {label}; cutting and evaluating the student")
         statistics = self._make_batches("statistics", _STATISTICS_BATCH)
         student = write_snapshot(
             run.path / folder,

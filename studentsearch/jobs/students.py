@@ -23,9 +23,9 @@ from studentsearch.jobs.outcome import Judged
 from studentsearch.jobs.outputs import refuse_several_inputs
 from studentsearch.jobs.recipe import TrainingRecipe
 from studentsearch.outputs import OutputPlace
-from studentsearch.records.inside import path_inside
 from studentsearch.records.student import TeacherRecord, TrainingRecord
 from studentsearch.runs.files import file_sha256
+from studentsearch.runs.inside import path_inside
 from studentsearch.runs.manifest import MANIFEST_NAME, decode_part, read_manifest
 from studentsearch.student.build import build
 from studentsearch.student.check import check_cut
@@ -150,6 +150,7 @@ def open_found_student(folder: Path, init: Init, seed: int) -> OpenedStudent:
         module.load_state_dict(stored.module.state_dict())
     else:
         _draw_weights(module)
+        _draw_outside_layers(module, stored)
     traced = trace(stored.module, *stored.spec.input_shapes, skip=("*",))
     network = with_logits(traced, stored.spec.steps[-1].operation.logits)
     return OpenedStudent(
@@ -282,3 +283,21 @@ def _draw_weights(module: nn.Module) -> None:
             nn.init.kaiming_normal_(layer.weight)
         elif isinstance(layer, nn.Linear) and layer.bias is not None:
             nn.init.zeros_(layer.bias)
+
+
+@torch.no_grad()
+def _draw_outside_layers(module: nn.Module, stored: StoredStudent) -> None:
+    """Fresh tensors that stand outside layers, whose initial values no layer knows.
+
+    A buffer (a mask, a table) is a constant of the architecture and is copied; a parameter (a scale, a position) is
+    drawn with the mean and standard deviation of the stored one. `build` leaves both at 0.
+    """
+    layers = {step.path for step in stored.spec.steps if step.operation.kind != "Parameter"}
+    fresh, known = module.state_dict(), stored.module.state_dict()
+    for step in stored.spec.steps:
+        if step.operation.kind != "Parameter" or step.path.rpartition(".")[0] in layers - {""}:
+            continue
+        fresh[step.path].copy_(known[step.path])
+        if step.operation.arguments["is_trainable"]:
+            values = known[step.path]
+            fresh[step.path].normal_(float(values.mean()), float(values.std(correction=0)))

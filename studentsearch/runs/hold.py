@@ -7,12 +7,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from studentsearch.decoding import read_regular_file
 from studentsearch.disk import HeldElsewhereError, disk_error, hold, is_leftover, remove_leftovers, write_bytes
-from studentsearch.errors import RunFolderError, RunInUseError
+from studentsearch.errors import InputFileError, RunFolderError, RunInUseError
 from studentsearch.runs.manifest import MANIFEST_NAME
 
 LOCK_NAME = ".lock"
 HOLDER_NAME = ".holder"
+_MAX_HOLDER_BYTES = 20
 _WAIT_SECONDS = 0.3  # a process that just took the lock has written its number by then
 
 _claimed: set[Path] = set()
@@ -84,8 +86,8 @@ def claim_run_folder(path: Path) -> Iterator[None]:
 
 def _in_use(path: Path) -> RunInUseError:
     try:
-        holder = (path / HOLDER_NAME).read_text(encoding="utf-8").strip()
-    except (OSError, ValueError):
+        holder = read_regular_file(path / HOLDER_NAME, max_bytes=_MAX_HOLDER_BYTES, cure="").decode(errors="replace")
+    except InputFileError:  # its number is gone, or was never written: the message does without
         holder = ""
     who = f"process {holder}" if holder.isdigit() else "another process"
     return RunInUseError(f"{path} is in use by {who}; wait until it ends or choose another --out")

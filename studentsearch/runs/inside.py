@@ -25,6 +25,6 @@ def path_inside(folder: Path, name: str, *, source: str) -> Path:
     is_relative = name and "\0" not in name and not any(path.anchor or ".." in path.parts for path in words)
     if not is_relative or not (folder / name).resolve().is_relative_to(folder.resolve()):
         raise RunFolderError(
-            f"{source} names the folder {name!a:.100}; expected one inside {folder}; copy the run folder again"
+            f"{source} names {name!a:.100}; expected a path inside {folder}; copy the run folder again"
         )
     return folder / name
