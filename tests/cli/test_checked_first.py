@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from studentsearch.api import EvaluateOptions, SearchOptions, TeachOptions, eval
 from studentsearch.errors import StudentSearchError
 from studentsearch.jobs.options import ComputeOptions, DataOptions
 from studentsearch.models.library_names import source_names
+from studentsearch.runs.hold import hold_run_folder
 
 _SCRIPT = """
 import contextlib, io, json, sys
@@ -82,6 +84,14 @@ MISTAKES: list[tuple[list[str], int, str]] = [
     ([*SEARCH, "--out", "file/run"], 7, "is a file"),
     ([*SEARCH, "--out", "n" * 300], 5, "File name too long"),
     ([*SEARCH, "--out", "teach_run"], 7, "holds a teach run, this is a search run"),
+    ([*SEARCH, "--out", "occupied"], 7, "holds notes.txt and no manifest.json"),
+    ([*TEACH, "--out", "occupied"], 7, "holds notes.txt and no manifest.json"),
+    ([*DISTILL, "--out", "occupied"], 7, "holds notes.txt and no manifest.json"),
+    (SEARCH, 7, "runs/search-densenet_digits-digits is in use by process"),
+    (TEACH, 7, "runs/teach-resnet8-digits is in use by process"),
+    (DISTILL, 7, "runs/distill-resnet8-hinton is in use by process"),
+    (["distill", "found_run"], 7, "found_run/distill-90M-scratch is in use by process"),
+    (["demo"], 7, "runs/demo/search is in use by process"),
     ([*TEACH, "--rate", "nan"], 2, "found learning rate nan"),
     ([*TEACH, "--milestones", "half"], 2, "are no numbers"),
     ([*TEACH, "--weight-decay", "inf"], 2, "found weight decay inf"),
@@ -107,9 +117,30 @@ MISTAKES: list[tuple[list[str], int, str]] = [
     (["count", "densenet40_99999"], 2, "unknown model"),
     (["export", "none", "--to", "pt2"], 5, "not a student folder"),
     (["report", "none"], 7, "is no run and no student"),
+    (["study", "resnet32_8", "--data", "digits", "--out", "teach_run"], 7, "is a teach run; expected a folder for"),
     (["demo", "--out", "file"], 7, "is a file"),
+    (["demo", "--out", "teach_run"], 7, "is a teach run; expected a folder for"),
     (["evaluate", "\udcff"], 2, "is not UTF-8"),
 ]  # fmt: skip
+
+# Run folders that another process holds.
+HELD = (
+    "runs/search-densenet_digits-digits",
+    "runs/teach-resnet8-digits",
+    "runs/distill-resnet8-hinton",
+    "runs/demo/search",
+    "found_run/distill-90M-scratch",
+)
+
+
+def make_run(folder: Path, kind: str, results: dict[str, object]) -> None:
+    folder.mkdir()
+    manifest = {"schema": 1, "kind": kind, "status": "complete", "configuration": {}, "facts": {}, "results": results}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def everything(folder: Path) -> list[str]:
+    return sorted(str(path) for path in folder.rglob("*"))
 
 
 @pytest.fixture(scope="module")
@@ -118,17 +149,24 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> list[list[object]]:
     folder = tmp_path_factory.mktemp("work")
     (folder / "file").touch()
     os.mkfifo(folder / "pipe.pth")
-    (folder / "teach_run").mkdir()
-    (folder / "teach_run" / "manifest.json").write_text(
-        json.dumps({"schema": 1, "kind": "teach", "status": "running", "configuration": {}, "facts": {}, "results": {}})
-    )
+    (folder / "occupied").mkdir()
+    (folder / "occupied" / "notes.txt").touch()
+    make_run(folder / "teach_run", "teach", {})
+    make_run(folder / "found_run", "search", {"students": [{"label": "90M", "folder": "students/90M"}]})
+    (folder / "found_run" / "students" / "90M").mkdir(parents=True)
+    for name in ("config.json", "model.safetensors"):
+        (folder / "found_run" / "students" / "90M" / name).touch()
     environment = os.environ | {"PYTHONPATH": str(Path(studentsearch.__file__).parents[1])}
     command = [sys.executable, "-c", _SCRIPT, json.dumps([words for words, _, _ in MISTAKES])]
-    result = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=120, env=environment, cwd=folder
-    )
+    before = everything(folder)
+    with ExitStack() as held:
+        for run in HELD:
+            held.enter_context(hold_run_folder(folder / run))
+        result = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=120, env=environment, cwd=folder
+        )
     assert result.returncode == 0, result.stderr
-    assert sorted(path.name for path in folder.iterdir()) == ["file", "pipe.pth", "teach_run"]
+    assert everything(folder) == before
     found: list[list[object]] = json.loads(result.stdout)
     return found
 
