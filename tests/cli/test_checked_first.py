@@ -2,41 +2,20 @@
 
 import json
 import os
-import subprocess
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
+from without_torch import Answer, answers_without_torch
 
-import studentsearch
 from studentsearch.api import EvaluateOptions, SearchOptions, TeachOptions, evaluate, search, teach
 from studentsearch.errors import StudentSearchError
 from studentsearch.jobs.options import ComputeOptions, DataOptions
 from studentsearch.models.library_names import source_names
 from studentsearch.runs.hold import hold_run_folder
 
-_SCRIPT = """
-import contextlib, io, json, sys
-from importlib.abc import MetaPathFinder
-
-class NoTorch(MetaPathFinder):
-    def find_spec(self, name, path=None, target=None):
-        if name in ("torch", "PIL", "sklearn"):
-            raise RuntimeError(f"{name} was imported")
-
-sys.meta_path.insert(0, NoTorch())
-from studentsearch.cli.main import main
-answers = []
-for words in json.loads(sys.argv[1]):
-    err = io.StringIO()
-    with contextlib.redirect_stderr(err), contextlib.redirect_stdout(io.StringIO()):
-        code = main(words)
-    answers.append([code, err.getvalue()])
-print(json.dumps(answers))
-"""
 SEARCH = ["search", "--teacher", "densenet_digits", "--flops", "50%"]
 TEACH = ["teach", "resnet8", "--data", "digits"]
 DISTILL = ["distill", "resnet8", "--teacher", "densenet_digits", "--data", "digits"]
@@ -144,7 +123,7 @@ def everything(folder: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory: pytest.TempPathFactory) -> list[list[object]]:
+def answers(tmp_path_factory: pytest.TempPathFactory) -> list[Answer]:
     """What one process without torch answers to all mistakes."""
     folder = tmp_path_factory.mktemp("work")
     (folder / "file").touch()
@@ -156,27 +135,21 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> list[list[object]]:
     (folder / "found_run" / "students" / "90M").mkdir(parents=True)
     for name in ("config.json", "model.safetensors"):
         (folder / "found_run" / "students" / "90M" / name).touch()
-    environment = os.environ | {"PYTHONPATH": str(Path(studentsearch.__file__).parents[1])}
-    command = [sys.executable, "-c", _SCRIPT, json.dumps([words for words, _, _ in MISTAKES])]
     before = everything(folder)
     with ExitStack() as held:
         for run in HELD:
             held.enter_context(hold_run_folder(folder / run))
-        result = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=120, env=environment, cwd=folder
-        )
-    assert result.returncode == 0, result.stderr
+        found = answers_without_torch([words for words, _, _ in MISTAKES], folder)
     assert everything(folder) == before
-    found: list[list[object]] = json.loads(result.stdout)
     return found
 
 
 @pytest.mark.parametrize("number", range(len(MISTAKES)), ids=lambda number: " ".join(MISTAKES[number][0])[:60])
-def test_a_mistake_is_answered_without_torch(number: int, answers: list[list[object]]) -> None:
+def test_a_mistake_is_answered_without_torch(number: int, answers: list[Answer]) -> None:
     _, exit_code, words = MISTAKES[number]
-    code, line = answers[number]
-    assert (code, words in str(line)) == (exit_code, True), line
-    assert len(str(line).splitlines()) == (exit_code != 0)
+    answer = answers[number]
+    assert (answer.exit_code, words in answer.err) == (exit_code, True), answer.err
+    assert len(answer.err.splitlines()) == (exit_code != 0)
 
 
 @pytest.mark.parametrize("library", ["torchvision", "timm"])
