@@ -22,7 +22,7 @@ def require_place(path: Path, kind: str | None) -> None:
         RunFolderError: The path or one above it is a file, or it holds a run of another kind or somebody's files.
         DiskError: It cannot be written to.
     """
-    nearest = next(place for place in (path, *path.absolute().parents) if place.exists() or place.is_symlink())
+    nearest = _nearest(path)
     if not nearest.is_dir():
         raise RunFolderError(f"{nearest} is a file; expected a folder for the run; choose another --out")
     if not os.access(nearest, os.W_OK | os.X_OK):
@@ -35,6 +35,29 @@ def require_place(path: Path, kind: str | None) -> None:
             raise RunFolderError(f"{path} holds a {found} run, this is a {kind} run; choose another --out")
     elif kind is not None and path.is_dir():
         require_unoccupied(path)
+
+
+def require_file_place(path: Path) -> None:
+    """Refuse a path that no file can be written to; nothing is made.
+
+    Args:
+        path: The file; it and its folder may be missing.
+
+    Raises:
+        DiskError: It is a folder, a folder above it is a file, or there is no permission.
+    """
+    if path.is_dir():
+        raise DiskError(f"cannot write {path}: it is a folder; expected a file; choose another path")
+    nearest = _nearest(path.absolute().parent)
+    if not nearest.is_dir():
+        raise DiskError(f"cannot write {path}: {nearest} is a file; expected a folder; choose another path")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise DiskError(f"cannot write {path}: no permission in {nearest}; give it, or choose another path")
+
+
+def _nearest(path: Path) -> Path:
+    """What is there of a path: itself, or the first above it that is."""
+    return next(place for place in (path, *path.absolute().parents) if place.exists() or place.is_symlink())
 
 
 def require_unoccupied(path: Path) -> None:

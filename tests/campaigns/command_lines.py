@@ -352,7 +352,7 @@ class Outcome:
         """What is wrong with it, if anything."""
         if self.exit_code not in _CODES:
             return f"exit code {self.exit_code}"
-        if "Traceback" in self.err:
+        if "Traceback" in self.err and "--debug" not in self.words:  # which asks for it
             return "a traceback"
         is_refused = self.exit_code in {2, 5, 7}
         lines = [line for line in self.err.splitlines() if line.startswith("studentsearch: ")]
