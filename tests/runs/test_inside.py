@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from studentsearch.errors import RunFolderError, StudentSearchError
-from studentsearch.jobs.students import locate_student
+from studentsearch.jobs.locate import locate_student
 from studentsearch.report import report_json
 from studentsearch.runs.inside import path_inside
 
