@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from studentsearch.errors import UnsupportedGraphError
 from studentsearch.graph.links import Indices, all_of, same, taking
 from studentsearch.graph.network import Node, Operation
 from studentsearch.graph.passages import Passage, Step, num_spatial_axes, whole
@@ -192,13 +193,21 @@ def einsum(step: Step) -> Passage:
 
     Returns:
         The passage.
+
+    Raises:
+        UnsupportedGraphError: More than two tensors; write it as products of two tensors each.
     """
     passage = whole(step)
     equation = step.argument("equation", 0)
     assert isinstance(equation, str)
     inputs, arrow, output = equation.replace(" ", "").partition("->")
     terms = [_axis_names(term, source) for term, source in zip(inputs.split(","), step.sources, strict=True)]
-    if len(terms) != 2:
+    if len(terms) > 2:
+        raise UnsupportedGraphError(
+            f"torch.einsum of {len(terms)} tensors, whose order of multiplication depends on what is installed; "
+            "expected one or two; write it as products of two tensors each"
+        )
+    if len(terms) == 1:
         return passage
     kept = set(output.replace("...", _HIDDEN)) if arrow else {name for name in inputs if inputs.count(name) == 1}
     kept |= set() if arrow else set(_HIDDEN)

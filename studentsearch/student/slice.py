@@ -16,9 +16,10 @@ from studentsearch.graph.network import Argument, Network, Node, Operation
 from studentsearch.graph.passages import elementwise
 from studentsearch.graph.rules import rule_of
 from studentsearch.graph.weighted import is_reader
-from studentsearch.student.constants import Size, bordered_value, constant_size, folded_value, positions
+from studentsearch.student.constants import bordered_value, folded_value
 from studentsearch.student.outside import OutsideLayers
 from studentsearch.student.shrink import shrunk_operation, shrunk_state
+from studentsearch.student.sizes import Size, constant_size, may_be_repeated, positions
 from studentsearch.student.spec import Step, StudentSpec
 
 _SIZES = frozenset({"num_features", "num_channels"})
@@ -128,7 +129,7 @@ class _Scissors:
         if self._agree(node):
             kept = self._emitted[node.inputs[0]].present
         takes = [np.flatnonzero(link.needed(mask_of(kept, node.num_channels))) for link in node.links]
-        repeats = rule_of(node.operation) is elementwise
+        repeats = rule_of(node.operation) is elementwise and not may_be_repeated(self._network, node)
         like = self._first_emitted(node) if repeats else None
         steps = tuple(
             self._operand(source, channels, node, like) for source, channels in zip(node.inputs, takes, strict=True)
@@ -393,7 +394,7 @@ class _Scissors:
         ]
         alone = self._network.nodes[rest[0]] if len(rest) == 1 else None
         is_alike = alone is not None and (alone.shape, alone.axis) == (node.shape, node.axis)
-        if is_alike and rest[0] in self._emitted:
+        if is_alike and rest[0] in self._emitted and not may_be_repeated(self._network, node):
             self._emitted[node.index] = self._emitted[rest[0]]
             return
         self._emit_carrier(node, kept)

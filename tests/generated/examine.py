@@ -38,7 +38,7 @@ SHARES = (0.1, 0.5, 0.9)
 TOLERANCE = 1e-10  # float64, relative to the largest entry; only the order of summation differs
 _EXACT = 1e-12  # the same, where nothing is cut and only a kernel may differ
 _AMPLIFIED = 1e3  # differences below so many times what rounding makes are the network's own
-_FORM = re.compile(r"^(?=.*(\blayer\d|\btable\d|\bx\d|generated\.py:\d|\bNet\b|^[a-z_]\w*: )).+: .+; .+$")
+_FORM = re.compile(r"^(?=.*(\blayer\d|\bstage\d|\btable\d|\bx\d|generated\.py:\d|\bNet\b|^[a-z_]\w*: )).+: .+; .+$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import linecache
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import cast
 
@@ -15,8 +16,38 @@ from torchvision.ops import StochasticDepth, stochastic_depth
 
 Shape = tuple[int, ...]
 FILE = "generated.py"
+
+
+class Residual(nn.Module):
+    """A part that adds what its layer makes to what it reads, by functions of its own."""
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+        self.scale = nn.Parameter(torch.ones(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x + self.scale * self.body(x))
+
+
+class Part(nn.Module):
+    """A part that calls parts of its own."""
+
+    def __init__(self, first: nn.Module, second: nn.Module) -> None:
+        super().__init__()
+        self.inner = nn.ModuleList([first, second])
+
+    def forward(self, x: Tensor) -> Tensor:
+        for part in self.inner:
+            x = part(x)
+        return x
+
+
 NAMES = {
     "F": F,
+    "OrderedDict": OrderedDict,
+    "Part": Part,
+    "Residual": Residual,
     "StochasticDepth": StochasticDepth,
     "copy": copy,
     "nn": nn,

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from . import movements, pointwise, weighted
 from .draft import Draft, Value
+from .nesting import nested, residual
 from .pointwise import Maker
 from .program import Program, Shape, images
 
@@ -54,6 +55,7 @@ _FAMILIES: tuple[tuple[int, Sequence[Maker]], ...] = (
     (2, tuple(movements.SIDE_BY_SIDE.values())),
     (4, (*movements.MOVES.values(), *movements.OTHER_MOVES.values())),
     (1, (_again, _again, _shared_tensors)),
+    (1, (residual,)),
 )
 _WEIGHTED = tuple(family for weight, family in _FAMILIES for _ in range(weight))
 
@@ -123,7 +125,7 @@ def networks(draw: Callable[[st.SearchStrategy[object]], object]) -> Program:
         step(draft, (weighted.reader,))
     for _ in range(pick(range(1, _MOST_LINES + 1))):
         step(draft, draft.pick(_WEIGHTED))
-    program = draft.program(_answer(draft))
+    program = nested(draft.program(_answer(draft)), pick)
     assume(_takes_one_image(program))
     return program
 

@@ -81,6 +81,19 @@ REFUSED = {
         ),
         "over positions, which it has none of",
     ),
+    "a_product_of_three_tensors_whose_order_is_open": (
+        Program(
+            shapes=((2, 4, 5),),
+            layers=(
+                "self.stem = nn.Conv2d(2, 4, 1)",
+                "self.one = nn.Parameter(torch.ones(3, 4))",
+                "self.two = nn.Parameter(torch.ones(5, 3))",
+            ),
+            lines=('x1 = torch.einsum("bchw,oc,po->bphw", self.stem(x0), self.one, self.two)',),
+            answer="x1",
+        ),
+        "torch.einsum of 3 tensors",
+    ),
 }
 
 
@@ -96,3 +109,34 @@ def test_a_find_is_refused_in_words(name: str) -> None:
     outcome = examine(program)
     assert outcome.kind == "refused", f"{outcome.kind}: {outcome.reason}\n{outcome.detail}"
     assert words in outcome.detail
+
+
+_SIZED = (
+    "self.stem = nn.Conv2d(3, 3, 3)",
+    "self.one = nn.Conv2d(3, 4, 1)",
+    "self.two = nn.Conv2d(4, 3, 3, padding=1)",
+    "self.three = nn.Conv2d(3, 4, 3, bias=False)",
+)
+_BY_CHANCE = {
+    "a_resize_to_the_size_that_its_input_has": ((3, 3, 4), "F.interpolate(x1, size=(1, 2))"),
+    "a_resize_by_a_factor_too_small_for_this_size": ((3, 3, 4), "F.interpolate(x1, scale_factor=(1.7, 1.0))"),
+    "an_older_resize_to_the_size_that_its_input_has": ((3, 3, 4), "F.upsample(x1, (1, 2))"),
+    "a_layer_that_resizes_to_the_size_that_its_input_has": ((3, 3, 4), "nn.UpsamplingNearest2d(size=(1, 2))(x1)"),
+    "a_mean_over_one_position_added_to_one_position": ((3, 3, 3), "x3.mean((2, 3), keepdim=True) + x1"),
+    "a_mean_over_one_row_times_one_row": ((3, 3, 4), "x1.mean(2, keepdim=True) * x3"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*upsample.* is deprecated")
+@pytest.mark.parametrize("name", _BY_CHANCE)
+def test_a_constant_whose_size_is_that_of_another_tensor_by_chance(name: str) -> None:
+    shape, line = _BY_CHANCE[name]
+    outcome = examine(
+        Program(
+            shapes=(shape,),
+            layers=_SIZED,
+            lines=("x1 = self.one(self.stem(x0))", "x3 = self.three(x0)", f"x2 = {line}"),
+            answer="self.two(x2)",
+        )
+    )
+    assert outcome.kind == "ok", f"{outcome.kind}: {outcome.reason}\n{outcome.detail}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +19,8 @@ from studentsearch.graph.trace import trace
 
 from .draft import Draft
 from .examine import examine
-from .program import Program
+from .nesting import nested
+from .program import Program, images
 from .strategy import OPERATIONS, networks, step
 
 _ANY = {
@@ -117,3 +119,17 @@ def test_a_student_that_takes_no_notice_of_its_gates_is_found(monkeypatch: pytes
     found = examine(program)
     assert (found.kind, found.is_find) == ("wrong", True)
     assert "closed: the student differs" in found.detail
+
+
+def test_layers_at_deeper_paths_compute_the_same_and_are_cut() -> None:
+    program = Program(
+        shapes=((3, 4, 4),),
+        layers=("self.layer0 = nn.Conv2d(3, 4, 3)", "self.layer1 = nn.ReLU()", "self.layer2 = nn.Conv2d(4, 2, 1)"),
+        lines=("x1 = self.layer0(x0)", "x2 = self.layer1(x1)", "x3 = self.layer2(x2)"),
+        answer="x3",
+    )
+    deeper = nested(program, lambda choices: choices[-1])
+    module, (image,) = deeper.module(), images(program.shapes, 2)
+    assert next(name for name, _ in module.named_parameters()) == "stage1.0.layer0.0.inner.0.weight"
+    assert torch.equal(module(image), program.module()(image))
+    assert examine(deeper).kind == "ok"
