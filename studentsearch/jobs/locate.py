@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from studentsearch.disk import real_path
 from studentsearch.errors import UsageError
 from studentsearch.records.student import has_student_files
 from studentsearch.runs.inside import path_inside
@@ -63,4 +64,4 @@ def search_run_of(student: Path) -> Path | None:
     Returns:
         The nearest folder above it with a manifest; None where there is none.
     """
-    return next((parent for parent in student.resolve().parents if (parent / MANIFEST_NAME).is_file()), None)
+    return next((parent for parent in real_path(student).parents if (parent / MANIFEST_NAME).is_file()), None)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from studentsearch.decoding import read_regular_file
-from studentsearch.disk import HeldElsewhereError, disk_error, hold, remove_leftovers, write_bytes
+from studentsearch.disk import HeldElsewhereError, disk_error, hold, real_path, remove_leftovers, write_bytes
 from studentsearch.errors import InputFileError, RunFolderError, RunInUseError
 from studentsearch.runs.manifest import MANIFEST_NAME
 from studentsearch.runs.place import HOLDER_NAME, LOCK_NAME, require_unoccupied
@@ -36,7 +36,7 @@ def hold_run_folder(path: Path) -> Iterator[None]:
         RunInUseError: Another process holds it.
         DiskError: It cannot be made or written.
     """
-    place = path.resolve()
+    place = real_path(path)
     if place in _claimed:
         _claimed.remove(place)
         yield
@@ -76,7 +76,7 @@ def claim_run_folder(path: Path) -> Iterator[None]:
         Once, when this process alone may write there.
     """
     with hold_run_folder(path):
-        place = path.resolve()
+        place = real_path(path)
         _claimed.add(place)
         try:
             yield

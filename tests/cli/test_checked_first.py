@@ -43,6 +43,11 @@ MISTAKES: list[tuple[list[str], int, str]] = [
     ([*SEARCH, "--flops", "9" * 5000], 2, "is not an amount"),
     ([*SEARCH, "--data", "digit"], 2, "did you mean digits"),
     ([*SEARCH, "--data", "folder:nowhere"], 5, "is not a folder"),
+    ([*SEARCH, "--data", "folder:loop"], 5, "is not a folder"),
+    ([*SEARCH, "--data", "imagenet64:loop"], 5, "is not a folder"),
+    ([*SEARCH, "--data", "folder:~nobody-of-this-name/images"], 5, "is not a folder"),
+    ([*SEARCH, "--data", "cifar10", "--data-root", "~nobody-of-this-name"], 5, "cifar10 is not there"),
+    ([*SEARCH, "--out", "loop/run"], 7, "choose another --out"),
     ([*SEARCH, "--data", "imagenet64:nowhere"], 5, "is not a folder"),
     ([*SEARCH, "--data", "python:no_such_module_here:f"], 2, "there is no module"),
     ([*SEARCH, "--data", "cifar10", "--data-root", "."], 5, "cifar10 is not there"),
@@ -133,6 +138,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> list[Answer]:
     folder = tmp_path_factory.mktemp("work")
     (folder / "file").touch()
     os.mkfifo(folder / "pipe.pth")
+    (folder / "loop").symlink_to("loop")
     (folder / "occupied").mkdir()
     (folder / "occupied" / "notes.txt").touch()
     make_run(folder / "teach_run", "teach", {})
