@@ -36,6 +36,30 @@ def disk_error(path: Path, error: OSError) -> DiskError:
     return DiskError(f"cannot write {path}: {reason}; free space or permission there, or choose another folder")
 
 
+def with_home(path: Path) -> Path:
+    """A path with its first part `~` or `~name` made a home; as it is where there is none (`Path.expanduser` fails).
+
+    Args:
+        path: Any path.
+
+    Returns:
+        The path.
+    """
+    return Path(os.path.expanduser(path))  # noqa: PTH111
+
+
+def real_path(path: Path) -> Path:
+    """An absolute path without links; one whose links lead in a circle stays as it is, where `Path.resolve` fails.
+
+    Args:
+        path: Any path.
+
+    Returns:
+        The path.
+    """
+    return Path(os.path.realpath(path))
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace a file whole: after a crash at any moment it holds its old content or the new one.
 

@@ -135,3 +135,19 @@ def test_every_dependency_has_the_version_that_was_tested() -> None:
     wanted = {re.split(r"[<>=\[ ]", line)[0] for lines in lists for line in lines}
     pinned = [line.split("==") for line in (root / "constraints.txt").read_text().splitlines()]
     assert {name for name, _ in pinned} == wanted
+
+
+def test_the_page_names_every_file_under_its_room() -> None:
+    """Only whole file names count, and only those that exist; a section may name files of other rooms by their path."""
+    page = (PACKAGE.parent / "docs" / "house.md").read_text()
+    sections = {name.rstrip("/"): text for name, text in re.findall(r"^## (.+)\n([\s\S]*?)(?=^## |\Z)", page, re.M)}
+    for path in MODULES.values():
+        if path.name != "__init__.py":
+            inside = path.relative_to(PACKAGE).parts
+            section = sections[inside[0] if len(inside) > 1 else "Floor 0"]
+            assert f"`{path.name}`" in section, f"docs/house.md does not name {'/'.join(inside)} under its room"
+    for name in {room for room in FLOORS if (PACKAGE / room).is_dir()}:
+        own = {path.name for path in (PACKAGE / name).rglob("*.py")} | {"model.py"}  # model.py is what a student holds
+        assert set(re.findall(r"`(\w+\.py)`", sections[name])) <= own, (
+            f"docs/house.md names files of {name}/ that are gone"
+        )

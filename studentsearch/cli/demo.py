@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from studentsearch.cli.holding import held
 from studentsearch.cli.show import show_run
 from studentsearch.errors import BudgetNotReachedError, DivergedError
 
@@ -32,9 +33,10 @@ def demo(out: Out = Path("runs/demo")) -> None:
     from studentsearch.runs.place import require_place
 
     require_place(out, None)
-    with RichProgress() as progress:
-        _search(out / "search", progress)
-        _distill(out / "search", out / "distill", progress)
+    require_place(out / "distill", "distill")
+    with held(out / "search", "search") as found, RichProgress() as progress:
+        _search(found, progress)
+        _distill(found, out / "distill", progress)
     for run in (out / "search", out / "distill"):
         show_run(run, as_json=False)
         typer.echo()

@@ -8,6 +8,7 @@ import typer
 
 from studentsearch.cli import options as option
 from studentsearch.cli.groups import ComputeGroup, DataGroup, TrainingGroup, grouped
+from studentsearch.cli.holding import held
 from studentsearch.cli.loss import LossGroup
 from studentsearch.cli.methods import show_methods
 from studentsearch.cli.options import default_out
@@ -129,24 +130,25 @@ def distill(
         compute=computing,
         out=out,
     )
-    from studentsearch.jobs.distill import DistillOptions
+    with held(out or _usual_out(who.student, budget, init, method.name), "distill") as folder:
+        from studentsearch.jobs.distill import DistillOptions
 
-    options = DistillOptions(
-        student=who.student,
-        out=out or _usual_out(who.student, budget, init, method.name),
-        teachers=who.teachers,
-        weights=files,
-        budget=budget,
-        init=init,
-        method=method,
-        via=who.via,
-        data=data,
-        compute=computing,
-        recipe=recipe,
-        logits=logits,
-        teacher_logits=teacher_logits,
-    )
-    _run(options, as_json=as_json)
+        options = DistillOptions(
+            student=who.student,
+            out=folder,
+            teachers=who.teachers,
+            weights=files,
+            budget=budget,
+            init=init,
+            method=method,
+            via=who.via,
+            data=data,
+            compute=computing,
+            recipe=recipe,
+            logits=logits,
+            teacher_logits=teacher_logits,
+        )
+        _run(options, as_json=as_json)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +179,7 @@ def _usual_out(student: str, budget: str | None, init: str, method: str) -> Path
 
     if not is_found_student(student):
         return default_out("distill", student, method)
-    from studentsearch.jobs.students import locate_student, search_run_of
+    from studentsearch.jobs.locate import locate_student, search_run_of
 
     folder = locate_student(Path(student), budget)
     run = search_run_of(folder)

@@ -25,7 +25,7 @@ def evaluate(
     threads: option.Threads = None,
     as_json: option.Json = False,
 ) -> None:
-    """Judge a network on all test images."""
+    """Evaluate a network on all test images."""
     from studentsearch.jobs.checks import require_evaluate
     from studentsearch.jobs.options import ComputeOptions, DataOptions
 

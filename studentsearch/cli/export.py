@@ -17,7 +17,7 @@ def export(student: Student, to: To, out: File = None) -> None:
     """Write a student as ONNX or pt2, proved equal before it is kept."""
     from studentsearch.jobs.checks import require_export
 
-    require_export(folder=student, to=to)
+    require_export(folder=student, to=to, out=out)
     from studentsearch.jobs.export import export as run_export
 
     result = run_export(student, to, out)

@@ -37,7 +37,11 @@ Download = Annotated[
 ImageSize = Annotated[
     int | None,
     typer.Option(
-        "--image-size", min=1, max=8192, help="Bring pictures of a folder to this many pixels.", rich_help_panel=_DATA
+        "--image-size",
+        min=1,
+        max=8192,
+        help="Resize and center-crop the images of a folder to this many pixels.",
+        rich_help_panel=_DATA,
     ),
 ]
 Mean = Annotated[
@@ -98,15 +102,6 @@ Logits = Annotated[
 ]
 
 
-def _claimed(context: typer.Context, out: Path | None) -> Path | None:
-    """Hold the run folder until the command ends, before anything is loaded."""
-    from studentsearch.runs.hold import claim_run_folder
-
-    if out is not None:
-        context.with_resource(claim_run_folder(out))
-    return out
-
-
 Out = Annotated[
     Path | None,
     typer.Option("--out", metavar="FOLDER", help="The folder of all runs; unfinished ones continue."),
@@ -117,7 +112,6 @@ RunOut = Annotated[
         "--out",
         metavar="FOLDER",
         help="The run folder; an unfinished run of the same options continues.",
-        callback=_claimed,
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Facts as JSON on stdout instead of words.")]

@@ -36,6 +36,10 @@ def report(
     runs: Runs, html: Html = None, csv: Csv = False, tensorboard: TensorBoard = None, as_json: option.Json = False
 ) -> None:
     """Show the course, the students and what was kept of every block; of several runs one table, row by row."""
+    from studentsearch.runs.place import require_file_place
+
+    if html is not None:
+        require_file_place(html)
     from studentsearch.report import is_comparison, write_csv, write_html, write_tensorboard
 
     if is_comparison(runs):

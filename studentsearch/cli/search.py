@@ -8,6 +8,7 @@ import typer
 
 from studentsearch.cli import options as option
 from studentsearch.cli.groups import ComputeGroup, DataGroup, grouped
+from studentsearch.cli.holding import held
 from studentsearch.cli.options import default_out, given
 from studentsearch.cli.show import show_run
 
@@ -125,20 +126,21 @@ def search(
     )
     recipe = _recipe(term, printed, steps=steps, batch=batch, l2=l2, gate_rate=gate_rate, weight_rate=weight_rate)
     require_search(teacher=teacher, weights=weights, budgets=budgets, data=chosen, compute=computing, out=out)
-    from studentsearch.jobs.search_options import SearchOptions
+    with held(out or _usual_out(teacher, chosen), "search") as folder:
+        from studentsearch.jobs.search_options import SearchOptions
 
-    options = SearchOptions(
-        teacher=teacher,
-        budgets=budgets,
-        out=out or _usual_out(teacher, chosen),
-        weights=weights,
-        data=chosen,
-        compute=computing,
-        recipe=recipe,
-        skip=tuple(skip or ()),
-        logits=logits,
-    )
-    _run(options, as_json=as_json)
+        options = SearchOptions(
+            teacher=teacher,
+            budgets=budgets,
+            out=folder,
+            weights=weights,
+            data=chosen,
+            compute=computing,
+            recipe=recipe,
+            skip=tuple(skip or ()),
+            logits=logits,
+        )
+        _run(options, as_json=as_json)
 
 
 def _recipe(

@@ -6,6 +6,7 @@ import typer
 
 from studentsearch.cli import options as option
 from studentsearch.cli.groups import ComputeGroup, DataGroup, TrainingGroup, grouped
+from studentsearch.cli.holding import held
 from studentsearch.cli.options import default_out
 from studentsearch.cli.show import show_run
 
@@ -40,17 +41,11 @@ def teach(
         training.training(usual.training),
     )
     require_teach(model=model, data=chosen, compute=computing, out=out)
-    from studentsearch.jobs.teach import TeachOptions
+    with held(out or default_out("teach", model, data_name(chosen, model)), "teach") as folder:
+        from studentsearch.jobs.teach import TeachOptions
 
-    options = TeachOptions(
-        model=model,
-        out=out or default_out("teach", model, data_name(chosen, model)),
-        data=chosen,
-        compute=computing,
-        recipe=trained,
-        logits=logits,
-    )
-    _run(options, as_json=as_json)
+        options = TeachOptions(model=model, out=folder, data=chosen, compute=computing, recipe=trained, logits=logits)
+        _run(options, as_json=as_json)
 
 
 def _run(options: "TeachOptions", *, as_json: bool) -> None:

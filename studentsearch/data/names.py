@@ -7,6 +7,7 @@ from pathlib import Path
 from studentsearch.data.class_folders import find_class_folders
 from studentsearch.data.npz_folder import find_npz
 from studentsearch.data.published_files import require_cifar, require_fashion_mnist
+from studentsearch.disk import real_path, with_home
 from studentsearch.errors import UsageError
 from studentsearch.own_function import require_own_function
 
@@ -32,7 +33,7 @@ def default_data_root() -> Path:
         The folder in the environment variable STUDENTSEARCH_DATA, else ~/.cache/studentsearch/data.
     """
     told = os.environ.get("STUDENTSEARCH_DATA")
-    return Path(told).expanduser() if told else Path.home() / ".cache" / "studentsearch" / "data"
+    return with_home(Path(told)) if told else Path.home() / ".cache" / "studentsearch" / "data"
 
 
 def require_data(name: str, *, data_root: Path | None, download: bool, image_size: int | None) -> None:
@@ -55,14 +56,14 @@ def require_data(name: str, *, data_root: Path | None, download: bool, image_siz
     if image_size is not None and not is_folder:
         raise UsageError(f"an image size of {image_size} for {name!r}: --image-size goes with folder:PATH only")
     if is_folder:
-        find_class_folders(Path(rest).expanduser().resolve())
+        find_class_folders(real_path(with_home(Path(rest))))
     elif kind == "python" and rest:
         require_own_function(name, "data")
     elif kind in _SIDES and rest:
-        find_npz(Path(rest).expanduser().resolve(), _SIDES[kind])
+        find_npz(real_path(with_home(Path(rest))), _SIDES[kind])
     elif name in _PUBLISHED:
         if not download:
-            _require_files(name, default_data_root() if data_root is None else data_root.expanduser())
+            _require_files(name, default_data_root() if data_root is None else with_home(data_root))
     elif name != "digits":
         raise _unknown(name)
 

@@ -105,5 +105,5 @@ def missing_files(name: str, folder: Path, *, searched: tuple[Path, ...]) -> Inp
     places = " and ".join(str(place) for place in searched)
     return InputFileError(
         f"{name} is not there (searched {places}): run again with --download, put torchvision's files at {folder} "
-        f"yourself, or use your own pictures with folder:PATH"
+        f"yourself, or use your own images with folder:PATH"
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
+import unicodedata
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -31,10 +32,6 @@ _DTYPE = "$dtype"
 _INFINITY = "$infinity"  # ("$infinity", sign)
 _NAN = "$nan"
 _DTYPES = {str(found).removeprefix("torch."): found for found in vars(torch).values() if isinstance(found, torch.dtype)}
-
-_NAMES_OF_MODEL_PY = frozenset({
-    *("Constant", "F", "NamedTuple", "Path", "Select", "StochasticDepth", "Student", "Tensor", "build", "nn", "torch"),
-})
 
 _SPELLED: dict[object, str] = {
     operator.add: "torch.add",
@@ -249,44 +246,17 @@ def named_tuple(name: str, fields: tuple[str, ...]) -> Callable[..., tuple[objec
     Raises:
         UnsupportedGraphError: A name that Python does not allow there.
     """
+    # Python reads other spellings of a letter in source code as the letter: "\ufb00" as "ff", "\uff4fpen" as "open".
+    changed = next((text for text in (name, *fields) if unicodedata.normalize("NFKC", text) != text), None)
+    if changed is not None:
+        raise UnsupportedGraphError(
+            f"a named tuple {name!a}: Python reads its {changed!a} as {unicodedata.normalize('NFKC', changed)!a}; "
+            "give it and its fields other names"
+        )
     try:
         return namedtuple(name, fields)
     except ValueError as error:
         raise UnsupportedGraphError(f"a named tuple {name!r}: {error}; give it and its fields other names") from error
-
-
-def named_tuples(argument: Argument) -> dict[str, tuple[str, ...]]:
-    """The named tuples in an argument.
-
-    Args:
-        argument: What `encode` gave.
-
-    Returns:
-        The fields of each by its name, those inside first.
-
-    Raises:
-        UnsupportedGraphError: Two of one name have different fields, or the name means something else in model.py.
-    """
-    found: dict[str, tuple[str, ...]] = {}
-    if not isinstance(argument, tuple):
-        return found
-    own: dict[str, tuple[str, ...]] = {}
-    if argument[:1] == (NAMED,):
-        if argument[1] in _NAMES_OF_MODEL_PY:
-            raise UnsupportedGraphError(
-                f"returns a named tuple called {argument[1]}, which means something else in a student's model.py; "
-                "give it another name"
-            )
-        own[str(argument[1])] = tuple(str(item[0]) for item in argument[2:] if isinstance(item, tuple))
-        named_tuple(*next(iter(own.items())))  # refuses names that are no identifiers
-    for names in (*map(named_tuples, argument), own):
-        for name, fields in names.items():
-            if found.setdefault(name, fields) != fields:
-                raise UnsupportedGraphError(
-                    f"returns two kinds of named tuples called {name}, with fields {', '.join(found[name])} and "
-                    f"{', '.join(fields)}; give one of them another name"
-                )
-    return found
 
 
 def write(argument: Argument, inputs: Sequence[str], batch: str) -> str:
@@ -359,21 +329,11 @@ def argument_problem(argument: Argument, num_inputs: int) -> str | None:
             return _first_problem(items, num_inputs) if is_pairs else "a dictionary of another form"
         case ("$named", str(), *items):
             is_pairs = all(isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str) for item in items)
-            if not is_pairs or not _can_be_named(argument):
-                return "a named tuple of another form"
-            return _first_problem(items, num_inputs)
+            return _first_problem(items, num_inputs) if is_pairs else "a named tuple of another form"
         case (str(mark), *_) if mark.startswith("$"):
             return f"the mark {mark!a:.60}"
         case _:
             return _first_problem(argument, num_inputs)
-
-
-def _can_be_named(argument: Argument) -> bool:
-    try:
-        named_tuples(argument)
-    except UnsupportedGraphError:
-        return False
-    return True
 
 
 def _first_problem(arguments: Sequence[Argument], num_inputs: int) -> str | None:

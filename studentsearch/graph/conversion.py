@@ -10,7 +10,7 @@ from typing import TypeAlias
 from torch import Tensor, fx, nn
 
 from studentsearch.errors import UnsupportedGraphError
-from studentsearch.graph.arguments import INPUT, encode, function_name, mentions_batch, named_tuples
+from studentsearch.graph.arguments import INPUT, encode, function_name, mentions_batch
 from studentsearch.graph.describe import WEIGHTED_CALLS, describe_module, describe_pooling
 from studentsearch.graph.functional import (
     BY_SIZES,
@@ -40,6 +40,7 @@ from studentsearch.graph.movement import (
     numbers,
     run,
 )
+from studentsearch.graph.named_tuples import named_tuples, without_names
 from studentsearch.graph.network import Argument, Node, Operation, call
 from studentsearch.graph.owners import Owners, tensors_of_layer
 from studentsearch.graph.passages import Passage, Step, aligned, whole
@@ -183,8 +184,10 @@ class Conversion:
         if name in EXTREMES:
             name = EXTREMES[name] if is_extreme else f"{name}imum"
         given: list[fx.Node] = []
-        arguments = encode(packed_arguments(fx_node, name), numbering(given), BATCH)
-        options = tuple((key, encode(item, numbering(given), BATCH)) for key, item in fx_node.kwargs.items())
+        arguments = without_names(encode(packed_arguments(fx_node, name), numbering(given), BATCH))
+        options = tuple(
+            (key, without_names(encode(item, numbering(given), BATCH))) for key, item in fx_node.kwargs.items()
+        )
         assert isinstance(arguments, tuple)
         operation = call(name, *arguments, options=options)
         pooling = describe_pooling(name, fx_node.args[1:], fx_node.kwargs)

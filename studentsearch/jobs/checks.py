@@ -24,7 +24,7 @@ from studentsearch.models.published import require_published
 from studentsearch.models.weights_file import embedded_weights, require_weights_file
 from studentsearch.records.student import CONFIG_NAME, WEIGHTS_NAME, has_student_files
 from studentsearch.runs.manifest import read_manifest
-from studentsearch.runs.place import require_place
+from studentsearch.runs.place import require_file_place, require_place
 from studentsearch.units import require_budget
 
 if TYPE_CHECKING:
@@ -113,12 +113,13 @@ def require_count(*, model: str, num_classes: int | None, input_shapes: Sequence
             )
 
 
-def require_export(*, folder: Path, to: str) -> None:
+def require_export(*, folder: Path, to: str, out: Path | None) -> None:
     """Refuse an export that cannot begin; see `studentsearch.jobs.export.export`.
 
     Args:
         folder: A student folder.
         to: "onnx" or "pt2".
+        out: The file; None means one in the student folder.
 
     Raises:
         UsageError: A package that the format needs is not installed.
@@ -127,6 +128,8 @@ def require_export(*, folder: Path, to: str) -> None:
     missing = next((name for name in ("onnxruntime", "onnxscript") if find_spec(name) is None), None)
     if to == "onnx" and missing is not None:
         raise UsageError(f"{missing} is not installed; install the extra: pip install 'studentsearch[onnx]'")
+    if out is not None:
+        require_file_place(out)
 
 
 def require_distill(
@@ -297,7 +300,10 @@ def is_found_student(student: str | Path) -> bool:
 def _require_files(folder: Path, names: Sequence[str]) -> None:
     missing = next((name for name in names if not (folder / name).is_file()), None)
     if missing is not None:
-        raise InputFileError(f"{folder}: no {missing}, so not a student folder; expected what search or distill wrote")
+        inside = [*sorted(folder.glob("students/*")), folder / "student"]
+        found = next((place for place in inside if has_student_files(place)), None)
+        cure = "expected what search or distill wrote" if found is None else f"give one inside it, such as {found}"
+        raise InputFileError(f"{folder}: no {missing}, so not a student folder; {cure}")
 
 
 def _require_images(model: str, data: DataOptions) -> None:

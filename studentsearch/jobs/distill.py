@@ -23,6 +23,7 @@ from studentsearch.jobs.knowledge import (
     plan_points,
     terms_as_json,
 )
+from studentsearch.jobs.locate import locate_student, search_run_of
 from studentsearch.jobs.method_options import MethodOptions
 from studentsearch.jobs.opening import (
     OpenedData,
@@ -40,10 +41,8 @@ from studentsearch.jobs.recipe import TrainingRecipe
 from studentsearch.jobs.students import (
     Init,
     OpenedStudent,
-    locate_student,
     open_found_student,
     open_named_student,
-    search_run_of,
     training_record,
     write_trained,
 )
@@ -278,7 +277,7 @@ def _train(options: DistillOptions, parts: _Parts, runtime: Runtime, progress: P
 def _finish(
     options: DistillOptions, parts: _Parts, trained: Trained, runtime: Runtime, run: RunFolder
 ) -> DistilledStudent:
-    """Write the student, judge everybody, store the results."""
+    """Write the student, evaluate it and its teachers, store the results."""
     student, data = parts.student, parts.data
     module = student.module
 

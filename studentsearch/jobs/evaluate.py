@@ -61,7 +61,7 @@ class EvaluatedModel:
 
 
 def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> EvaluatedModel:
-    """Judge a network on all test images.
+    """Evaluate a network on all test images.
 
     Args:
         options: Network, weights, images.

@@ -60,7 +60,7 @@ def export(student_folder: Path, to: Literal["onnx", "pt2"], out: Path | None = 
     """
     if to not in _SUFFIX:
         raise UsageError(f"found format {to}; expected {' or '.join(_SUFFIX)}")
-    require_export(folder=student_folder, to=to)
+    require_export(folder=student_folder, to=to, out=out)
     student = read_student(student_folder)
     path = out or student_folder / f"model{_SUFFIX[to]}"
     generator = torch.Generator().manual_seed(0)

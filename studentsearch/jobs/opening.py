@@ -101,7 +101,7 @@ def open_data(
         The images, the held-out tenth always the same one.
 
     Raises:
-        UsageError: Not one mean and one deviation a channel, or a shift beyond the image.
+        UsageError: Not one mean and one standard deviation a channel, or a shift beyond the image.
     """
     dataset = open_dataset(
         data_name(options, model),
@@ -116,8 +116,8 @@ def open_data(
     channels = dataset.image_shape[0]
     if channels != len(normalization.mean):
         raise UsageError(
-            f"the pictures have {channels} channels, mean and deviation {len(normalization.mean)}; "
-            "give --mean and --std with one figure a channel, or choose a model for such pictures"
+            f"the images have {channels} channels, mean and standard deviation {len(normalization.mean)}; "
+            "give --mean and --std with one figure a channel, or choose a model for such images"
         )
     augmentation = parse_augmentation(options.augment, dataset.augmentation)
     if augmentation.shift >= max(dataset.image_shape[1:]):

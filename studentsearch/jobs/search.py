@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from studentsearch.data.batches import Batches, normalize
+from studentsearch.disk import real_path
 from studentsearch.engine.evaluate import Evaluation
 from studentsearch.engine.loop import run_steps
 from studentsearch.engine.runtime import Runtime, open_runtime
@@ -161,9 +162,9 @@ class _Search:
         weights, data = self._options.weights, self._options.data
         return {
             "name": self._teacher.name,
-            "weights": None if weights is None else str(weights.resolve()),
+            "weights": None if weights is None else str(real_path(weights)),
             "sha256": self._teacher.sha256,
-            "data_root": None if data.data_root is None else str(data.data_root.resolve()),
+            "data_root": None if data.data_root is None else str(real_path(data.data_root)),
             "image_size": data.image_size,
             "macs": self._facts.counts.macs,
             "parameters": self._facts.counts.parameters,
@@ -297,7 +298,7 @@ class _Search:
                 f"step {step}: the open gates leave no path from the image to the output; "
                 "take smaller steps (--gate-rate)"
             )
-        self._progress.say(f"step {step}: {format_count(macs)} is within {label}; cutting and judging the student")
+        self._progress.say(f"step {step}: {format_count(macs)} is within {label}; cutting and evaluating the student")
         statistics = self._make_batches("statistics", _STATISTICS_BATCH)
         student = write_snapshot(
             run.path / folder,

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from studentsearch.data.dataset import Dataset
-from studentsearch.errors import UsageError
 from studentsearch.graph.liveness import liveness
 from studentsearch.graph.macs import count_macs
 from studentsearch.graph.network import Network
@@ -23,10 +22,8 @@ from studentsearch.jobs.outcome import Judged
 from studentsearch.jobs.outputs import refuse_several_inputs
 from studentsearch.jobs.recipe import TrainingRecipe
 from studentsearch.outputs import OutputPlace
-from studentsearch.records.inside import path_inside
 from studentsearch.records.student import TeacherRecord, TrainingRecord
 from studentsearch.runs.files import file_sha256
-from studentsearch.runs.manifest import MANIFEST_NAME, decode_part, read_manifest
 from studentsearch.student.build import build
 from studentsearch.student.check import check_cut
 from studentsearch.student.counts import Counts, count_everything
@@ -35,7 +32,6 @@ from studentsearch.student.folder import (
     Origin,
     StoredStudent,
     StudentRecord,
-    is_student_folder,
     read_student,
     rewrite_weights,
     write_student,
@@ -76,61 +72,6 @@ class OpenedStudent:
         return None if self.folder is None else file_sha256(self.folder / WEIGHTS_NAME)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
-    label: str
-    folder: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Results:
-    """What a search's manifest says of its students; a run of another kind has none."""
-
-    students: tuple[_Found, ...] = ()
-
-
-def locate_student(source: Path, budget: str | None) -> Path:
-    """The student folder that a user's path means.
-
-    Args:
-        source: A search run, or a student folder.
-        budget: Label of a student of the run; None means the smallest.
-
-    Returns:
-        The student's folder.
-
-    Raises:
-        UsageError: No finished search, or no such student in it.
-        InputFileError: The run's manifest is damaged.
-    """
-    if is_student_folder(source):
-        return source
-    source_of = f"{source / MANIFEST_NAME}: results"
-    found = decode_part(read_manifest(source).results, _Results, source=source_of).students
-    if not found:
-        raise UsageError(
-            f"{source} holds no finished search; run the search to its end, or give a student folder inside it"
-        )
-    place = str(source / MANIFEST_NAME)
-    folders = {student.label: path_inside(source, student.folder, source=place) for student in found}
-    label = budget or next(reversed(folders))
-    if label not in folders:
-        raise UsageError(f"{source} has no student {label}; it has {', '.join(folders)}")
-    return folders[label]
-
-
-def search_run_of(student: Path) -> Path | None:
-    """The search run that a student folder lies in.
-
-    Args:
-        student: A student folder.
-
-    Returns:
-        The nearest folder above it with a manifest; None where there is none.
-    """
-    return next((parent for parent in student.resolve().parents if (parent / MANIFEST_NAME).is_file()), None)
-
-
 def open_found_student(folder: Path, init: Init, seed: int) -> OpenedStudent:
     """A student from its folder, with the weights that it was cut with or fresh ones.
 
@@ -150,6 +91,7 @@ def open_found_student(folder: Path, init: Init, seed: int) -> OpenedStudent:
         module.load_state_dict(stored.module.state_dict())
     else:
         _draw_weights(module)
+        _draw_outside_layers(module, stored)
     traced = trace(stored.module, *stored.spec.input_shapes, skip=("*",))
     network = with_logits(traced, stored.spec.steps[-1].operation.logits)
     return OpenedStudent(
@@ -282,3 +224,21 @@ def _draw_weights(module: nn.Module) -> None:
             nn.init.kaiming_normal_(layer.weight)
         elif isinstance(layer, nn.Linear) and layer.bias is not None:
             nn.init.zeros_(layer.bias)
+
+
+@torch.no_grad()
+def _draw_outside_layers(module: nn.Module, stored: StoredStudent) -> None:
+    """Fresh tensors that stand outside layers, whose initial values no layer knows.
+
+    A buffer (a mask, a table) is a constant of the architecture and is copied; a parameter (a scale, a position) is
+    drawn with the mean and standard deviation of the stored one. `build` leaves both at 0.
+    """
+    layers = {step.path for step in stored.spec.steps if step.operation.kind != "Parameter"}
+    fresh, known = module.state_dict(), stored.module.state_dict()
+    for step in stored.spec.steps:
+        if step.operation.kind != "Parameter" or step.path.rpartition(".")[0] in layers - {""}:
+            continue
+        fresh[step.path].copy_(known[step.path])
+        if step.operation.arguments["is_trainable"]:
+            values = known[step.path]
+            fresh[step.path].normal_(float(values.mean()), float(values.std(correction=0)))

@@ -148,7 +148,7 @@ def common_normalization(
         stated = published_normalization(name, weights, options)
         if stated is not None and found is not None and stated != found:
             raise UsageError(
-                f"{weights or name} was trained with mean {stated.mean} and deviation {stated.std}, "
+                f"{weights or name} was trained with mean {stated.mean} and standard deviation {stated.std}, "
                 f"the others with {found.mean} and {found.std}; teachers of one student need the same"
             )
         found = found or stated

@@ -127,7 +127,7 @@ class Training:
             run: Holds checkpoints and metrics.
 
         Returns:
-            Last and best state, both judged on the test images.
+            Last and best state, both evaluated on the test images.
 
         Raises:
             DivergedError: Loss, weights or statistics are no longer finite, or the network ends at chance, after one

@@ -120,7 +120,7 @@ def _tried(module: nn.Module, name: str, image_shape: tuple[int, ...], *, is_laz
     except Exception as error:
         size = "x".join(map(str, image_shape))
         raise UsageError(
-            f"{name} cannot take pictures of {size} ({_one_line(error)}); choose another --image-size or model"
+            f"{name} cannot take images of {size} ({_one_line(error)}); choose another --image-size or model"
         ) from error
     return _tried(module.train(), name, image_shape, is_lazy=False) if is_lazy else module
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studentsearch.errors import RunFolderError
-from studentsearch.records.inside import path_inside
 from studentsearch.records.student import CONFIG_NAME
 from studentsearch.report.fields import Fields
 from studentsearch.runs.files import JsonValue
+from studentsearch.runs.inside import path_inside
 from studentsearch.runs.manifest import MANIFEST_NAME, Manifest, read_manifest
 
 KINDS = ("search", "distill", "teach")

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from studentsearch.disk import HeldElsewhereError, disk_error, hold, is_leftover, remove_leftovers, write_bytes
-from studentsearch.errors import RunFolderError, RunInUseError
+from studentsearch.decoding import read_regular_file
+from studentsearch.disk import HeldElsewhereError, disk_error, hold, real_path, remove_leftovers, write_bytes
+from studentsearch.errors import InputFileError, RunFolderError, RunInUseError
 from studentsearch.runs.manifest import MANIFEST_NAME
+from studentsearch.runs.place import HOLDER_NAME, LOCK_NAME, require_unoccupied
 
-LOCK_NAME = ".lock"
-HOLDER_NAME = ".holder"
+_MAX_HOLDER_BYTES = 20
 _WAIT_SECONDS = 0.3  # a process that just took the lock has written its number by then
 
 _claimed: set[Path] = set()
@@ -35,13 +36,14 @@ def hold_run_folder(path: Path) -> Iterator[None]:
         RunInUseError: Another process holds it.
         DiskError: It cannot be made or written.
     """
-    place = path.resolve()
+    place = real_path(path)
     if place in _claimed:
         _claimed.remove(place)
         yield
         return
     made = [folder for folder in (path, *path.parents) if not folder.exists()]
-    _require_free(path)
+    _make(path)
+    require_unoccupied(path)
     try:
         with _held(path):
             yield
@@ -74,7 +76,7 @@ def claim_run_folder(path: Path) -> Iterator[None]:
         Once, when this process alone may write there.
     """
     with hold_run_folder(path):
-        place = path.resolve()
+        place = real_path(path)
         _claimed.add(place)
         try:
             yield
@@ -84,28 +86,20 @@ def claim_run_folder(path: Path) -> Iterator[None]:
 
 def _in_use(path: Path) -> RunInUseError:
     try:
-        holder = (path / HOLDER_NAME).read_text(encoding="utf-8").strip()
-    except (OSError, ValueError):
+        holder = read_regular_file(path / HOLDER_NAME, max_bytes=_MAX_HOLDER_BYTES, cure="").decode(errors="replace")
+    except InputFileError:  # its number is gone, or was never written: the message does without
         holder = ""
     who = f"process {holder}" if holder.isdigit() else "another process"
     return RunInUseError(f"{path} is in use by {who}; wait until it ends or choose another --out")
 
 
-def _require_free(path: Path) -> None:
-    """Make the folder; refuse one that holds somebody else's files."""
+def _make(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
-        names = sorted(entry.name for entry in path.iterdir())
     except (FileExistsError, NotADirectoryError) as error:
         raise RunFolderError(f"{path} is a file; expected a folder for the run; choose another --out") from error
     except OSError as error:
         raise disk_error(path, error) from error
-    own = {LOCK_NAME, HOLDER_NAME}  # what a crash while beginning can leave
-    others = [name for name in names if name not in own and not is_leftover(name)]
-    if MANIFEST_NAME not in names and others:
-        raise RunFolderError(
-            f"{path} holds {others[0]} and no {MANIFEST_NAME}; expected an empty folder or a run; choose another --out"
-        )
 
 
 def _remove_leftovers(path: Path) -> None:

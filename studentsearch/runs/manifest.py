@@ -9,6 +9,7 @@ from typing import Literal, TypeVar, cast
 from studentsearch.decoding import decode_json, read_json
 from studentsearch.errors import InputFileError, RunFolderError
 from studentsearch.runs.files import JsonValue, encodable, file_sha256, json_sha256, write_json
+from studentsearch.runs.inside import path_inside
 
 MANIFEST_NAME = "manifest.json"
 SCHEMA = 2
@@ -153,10 +154,13 @@ def changed_files(path: Path, files: Mapping[str, str]) -> tuple[str, ...]:
 
     Returns:
         Their paths in the folder, each with what is wrong with it: `student/config.json is gone`.
+
+    Raises:
+        RunFolderError: A path leads out of the folder; copy the run folder again.
     """
     changed = []
     for name, sha256 in files.items():
-        file = path / name
+        file = path_inside(path, name, source=str(path / MANIFEST_NAME))
         if not file.is_file():
             changed.append(f"{name} is gone")
         elif file_sha256(file) != sha256:

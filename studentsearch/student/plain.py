@@ -43,6 +43,10 @@ class PlainNetwork:
     network: Network
     size_step: int = 1
 
+    def holds_for_added(self, pixels: int) -> bool:
+        """Whether the layers hold for images that have so many pixels a side more than the traced ones, or fewer."""
+        return pixels == 0 or (self.size_step > 0 and pixels % self.size_step == 0)
+
 
 def plain_network(module: nn.Module, *input_shapes: tuple[int, ...], skip: Sequence[str] = ()) -> PlainNetwork:
     """The same function written with plain layers, without filters that nothing reads.

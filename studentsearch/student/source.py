@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 
 from studentsearch.graph import layers
-from studentsearch.graph.arguments import INPUT, Argument, named_tuples, write
+from studentsearch.graph.arguments import INPUT, Argument, write
+from studentsearch.graph.named_tuples import named_tuples
 from studentsearch.graph.names import is_attribute
 from studentsearch.graph.owners import TENSOR_ROLES
 from studentsearch.printable import docstring

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 import torch
 from torch import Tensor, fx, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from studentsearch.errors import InputFileError, StudentSearchError
 from studentsearch.graph.layers import Select
@@ -47,7 +48,7 @@ def require_sound(spec: StudentSpec, tensors: Mapping[str, TensorEntry], *, sour
     images = [torch.empty(_BATCH, *shape, device="meta") for shape in spec.input_shapes]
     runner = _ShapesOnly(module)
     try:
-        with torch.no_grad():
+        with torch.no_grad(), _Bounded():  # type: ignore[no-untyped-call]
             runner.run(*images)
     except Exception as error:  # as do functions
         raise InputFileError(
@@ -94,7 +95,7 @@ def _require_shapes(module: nn.Module, tensors: Mapping[str, TensorEntry], sourc
 
 
 class _ShapesOnly(fx.Interpreter):
-    """Runs a module on tensors without numbers and bounds every result.
+    """Runs a module on tensors without numbers, step by step.
 
     Attributes:
         step: The step that is computed.
@@ -115,7 +116,7 @@ class _ShapesOnly(fx.Interpreter):
             Its value.
 
         Raises:
-            ValueError: It is larger than any step of a student, or picks channels that are not there.
+            ValueError: It picks channels that are not there.
         """
         self.step = n.name
         layer = self.module.get_submodule(str(n.target)) if n.op == "call_module" else None
@@ -124,9 +125,37 @@ class _ShapesOnly(fx.Interpreter):
             largest = max(layer.picked)
             if not isinstance(source, Tensor) or largest >= source.shape[layer.axis] or min(layer.picked) < -1:
                 raise ValueError(f"channel {largest} is not there")
-        value: object = super().run_node(n)
-        if isinstance(value, Tensor) and value.numel() > _BATCH * MAX_ENTRIES:
-            raise ValueError(f"{value.numel() // _BATCH:,} numbers an image, expected at most {MAX_ENTRIES:,}")
+        return super().run_node(n)
+
+
+class _Bounded(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch has no annotations there
+    """Bounds every tensor that is made, those inside a layer or a function as well: a padding may be cropped again."""
+
+    def __torch_dispatch__(
+        self,
+        func: Callable[..., object],
+        types: Sequence[type],
+        args: tuple[object, ...] = (),
+        kwargs: Mapping[str, object] | None = None,
+    ) -> object:
+        """One operation of torch; see `TorchDispatchMode`.
+
+        Args:
+            func: The operation.
+            types: Classes of its tensors.
+            args: Its positional arguments.
+            kwargs: Its named arguments.
+
+        Returns:
+            What it computes.
+
+        Raises:
+            ValueError: It makes a tensor that is larger than any step of a student.
+        """
+        value = func(*args, **(kwargs or {}))
+        for found in value if isinstance(value, (tuple, list)) else (value,):
+            if isinstance(found, Tensor) and found.numel() > _BATCH * MAX_ENTRIES:
+                raise ValueError(f"{found.numel() // _BATCH:,} numbers an image, expected at most {MAX_ENTRIES:,}")
         return value
 
 

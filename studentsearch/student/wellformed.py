@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Set as AbstractSet
 
+from studentsearch.errors import UnsupportedGraphError
 from studentsearch.graph.arguments import INPUT, Argument, argument_problem
 from studentsearch.graph.describe import constructor_arguments, layer_class
+from studentsearch.graph.named_tuples import mentions_named, named_tuples
 from studentsearch.graph.names import is_attribute, is_step_name, path_problem
 from studentsearch.graph.network import Operation
 from studentsearch.graph.permitted import is_permitted
@@ -59,7 +61,7 @@ def _step_problem(step: Step, known: AbstractSet[str]) -> str | None:
             f"the operation {step.operation.name!a:.80} has no rule and is none that a student may keep whole "
             "(studentsearch.graph.rules.use_rule teaches one)"
         )
-    return _path_problem(step) or _arguments_problem(step.operation, len(step.inputs))
+    return _path_problem(step) or _arguments_problem(step.operation, len(step.inputs), known)
 
 
 def _path_problem(step: Step) -> str | None:
@@ -69,12 +71,12 @@ def _path_problem(step: Step) -> str | None:
     return None if found is None else f"its module path holds {found}"
 
 
-def _arguments_problem(operation: Operation, num_inputs: int) -> str | None:
+def _arguments_problem(operation: Operation, num_inputs: int, known: AbstractSet[str]) -> str | None:
     match operation.kind:
         case "Call":
             return _call_problem(operation, num_inputs)
         case "Output":
-            return _output_problem(operation, num_inputs)
+            return _output_problem(operation, num_inputs, known)
         case "Input" | "Add" | "Concat" | "Parameter" as kind:
             expected = _PLAIN_ARGUMENTS[kind]
             optional = {"dtype"} if kind == "Parameter" else set()
@@ -101,12 +103,19 @@ def _plain_problem(operation: Operation) -> str | None:
     return None
 
 
-def _output_problem(operation: Operation, num_inputs: int) -> str | None:
+def _output_problem(operation: Operation, num_inputs: int, known: AbstractSet[str]) -> str | None:
     problem = _named_problem(operation, frozenset({"structure", "logits"}), num_inputs)
     if problem is not None:
         return problem
     if _places(operation.arguments.get("structure", (INPUT, 0))) != list(range(num_inputs)):
         return "does not return each tensor that it reads once, in order"
+    try:
+        named = named_tuples(operation.arguments.get("structure", ()))
+    except UnsupportedGraphError as error:
+        return str(error)
+    shadowed = next((name for name in named if name in known), None)
+    if shadowed is not None:
+        return f"returns a named tuple called {shadowed}, which is the name of a step as well"
     logits = operation.arguments.get("logits", 0)
     if not _is_integer(logits) or logits not in range(num_inputs):
         return f"has the logits {logits!a:.80} among {num_inputs} tensors"
@@ -130,6 +139,8 @@ def _named_problem(operation: Operation, names: AbstractSet[str], num_inputs: in
         problem = argument_problem(value, num_inputs)
         if problem is not None:
             return f"its argument {name} is {problem}"
+        if operation.kind != "Output" and mentions_named(value):
+            return f"its argument {name} is a named tuple"
     return None
 
 
@@ -150,7 +161,11 @@ def _call_problem(operation: Operation, num_inputs: int) -> str | None:
         # `out` would let a call write into another step's tensor.
         if not is_attribute(option[0]) or (option[0] == "out" and option[1] is not None):
             return f"has no option {option[0]!a:.80}"
+    if len({option[0] for option in options if isinstance(option, tuple)}) != len(options):
+        return "an option is given twice"
     values = (*positional, *(option[1] for option in options if isinstance(option, tuple)))
+    if any(mentions_named(value) for value in values):
+        return "an argument is a named tuple"
     problems = (argument_problem(value, num_inputs) for value in values)
     return next((f"an argument is {problem}" for problem in problems if problem is not None), None)
 

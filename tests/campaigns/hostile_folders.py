@@ -51,10 +51,10 @@ class Net(nn.Module):
         return self.head(x.mean((2, 3)))
 
 
-def write_good(folder: Path) -> None:
-    """A student folder that is as it should be."""
+def write_good(folder: Path, net: nn.Module | None = None) -> None:
+    """A student folder that is as it should be, of a network that is left whole."""
     torch.manual_seed(0)
-    plain = plain_network(Net().eval(), (1, 8, 8), skip=("*",))
+    plain = plain_network((net or Net()).eval(), (1, 8, 8), skip=("*",))
     whole = whole_network(plain.network, plain.module.state_dict())
     counts = count_everything(plain.module, plain.network)
     images = torch.randn(2, 1, 8, 8)
@@ -268,6 +268,8 @@ HOSTILE: tuple[Hostile, ...] = (
     called("torch.zeros", [[10**6, 10**6]]),
     called("torch.nn.functional.interpolate", [IMAGE, [10**7, 10**7]]),
     called("torch.nn.functional.pad", [IMAGE, [10**9, 10**9]]),
+    called("torch.mvlgamma", [IMAGE, 2**26]),
+    called("torch.special.multigammaln", [IMAGE, 2**26]),
     called("torch.relu", [["$input", 99]]),
     called("torch.relu", [["$input", True]]),
     called("torch.relu", [["$input", -1]]),
@@ -276,6 +278,7 @@ HOSTILE: tuple[Hostile, ...] = (
     called("torch.sum", [IMAGE], [[f"dim=1) or {RUN} or dict(a", 1]]),
     called("torch.relu", [IMAGE], [["out", IMAGE]]),
     called("torch.relu", [IMAGE], [["dim"]]),
+    called("torch.sum", [IMAGE], [["dim", 1], ["dim", 1]]),
     called("torch.relu", [IMAGE, ["$dict", 3]]),
     called("torch.einsum", ["\x1b]0;owned\x07", IMAGE]),
     called("torch.relu", [_nested(40)]),
@@ -300,10 +303,21 @@ HOSTILE: tuple[Hostile, ...] = (
     argued("Conv2d", groups=0),
     argued("Conv2d", padding_mode=f"{RUN}"),
     argued("Conv2d", stride=[10**18, 1]),
+    argued("Conv2d", stride=[40_000, 40_000], padding=[40_000, 40_000], padding_mode="replicate"),
     argued("Parameter", shape=[10**9, 10**9]),
     argued("Parameter", shape=["a"]),
     argued("Parameter", is_trainable=RUN),
     argued("Output", structure=["$input", 7]),
+    argued("Conv2d", bias=["$named", "__import__", ["name", "evil"]]),
+    argued("Conv2d", bias=["$named", "open", ["file", "CANARY"], ["mode", "w"]]),
+    called(
+        "torch.nn.functional.interpolate",
+        [IMAGE, [8, 8]],
+        [["mode", "bilinear"], ["antialias", ["$named", "open", ["file", "CANARY"], ["mode", "w"]]]],
+    ),
+    argued("Output", structure=["$named", "super", ["logits", IMAGE]]),
+    argued("Output", structure=["$named", "\ufb00", ["logits", IMAGE]]),
+    argued("Output", structure=["$named", "mean", ["logits", IMAGE]]),
     shaped([10**6, 2**20, 2**20]),
     shaped([1, 0, 8]),
     shaped([1, -8, 8]),

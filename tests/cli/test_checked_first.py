@@ -2,39 +2,20 @@
 
 import json
 import os
-import subprocess
-import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
+from without_torch import Answer, answers_without_torch
 
-import studentsearch
 from studentsearch.api import EvaluateOptions, SearchOptions, TeachOptions, evaluate, search, teach
 from studentsearch.errors import StudentSearchError
 from studentsearch.jobs.options import ComputeOptions, DataOptions
 from studentsearch.models.library_names import source_names
+from studentsearch.runs.hold import hold_run_folder
 
-_SCRIPT = """
-import contextlib, io, json, sys
-from importlib.abc import MetaPathFinder
-
-class NoTorch(MetaPathFinder):
-    def find_spec(self, name, path=None, target=None):
-        if name in ("torch", "PIL", "sklearn"):
-            raise RuntimeError(f"{name} was imported")
-
-sys.meta_path.insert(0, NoTorch())
-from studentsearch.cli.main import main
-answers = []
-for words in json.loads(sys.argv[1]):
-    err = io.StringIO()
-    with contextlib.redirect_stderr(err), contextlib.redirect_stdout(io.StringIO()):
-        code = main(words)
-    answers.append([code, err.getvalue()])
-print(json.dumps(answers))
-"""
 SEARCH = ["search", "--teacher", "densenet_digits", "--flops", "50%"]
 TEACH = ["teach", "resnet8", "--data", "digits"]
 DISTILL = ["distill", "resnet8", "--teacher", "densenet_digits", "--data", "digits"]
@@ -62,6 +43,11 @@ MISTAKES: list[tuple[list[str], int, str]] = [
     ([*SEARCH, "--flops", "9" * 5000], 2, "is not an amount"),
     ([*SEARCH, "--data", "digit"], 2, "did you mean digits"),
     ([*SEARCH, "--data", "folder:nowhere"], 5, "is not a folder"),
+    ([*SEARCH, "--data", "folder:loop"], 5, "is not a folder"),
+    ([*SEARCH, "--data", "imagenet64:loop"], 5, "is not a folder"),
+    ([*SEARCH, "--data", "folder:~nobody-of-this-name/images"], 5, "is not a folder"),
+    ([*SEARCH, "--data", "cifar10", "--data-root", "~nobody-of-this-name"], 5, "cifar10 is not there"),
+    ([*SEARCH, "--out", "loop/run"], 7, "choose another --out"),
     ([*SEARCH, "--data", "imagenet64:nowhere"], 5, "is not a folder"),
     ([*SEARCH, "--data", "python:no_such_module_here:f"], 2, "there is no module"),
     ([*SEARCH, "--data", "cifar10", "--data-root", "."], 5, "cifar10 is not there"),
@@ -82,6 +68,14 @@ MISTAKES: list[tuple[list[str], int, str]] = [
     ([*SEARCH, "--out", "file/run"], 7, "is a file"),
     ([*SEARCH, "--out", "n" * 300], 5, "File name too long"),
     ([*SEARCH, "--out", "teach_run"], 7, "holds a teach run, this is a search run"),
+    ([*SEARCH, "--out", "occupied"], 7, "holds notes.txt and no manifest.json"),
+    ([*TEACH, "--out", "occupied"], 7, "holds notes.txt and no manifest.json"),
+    ([*DISTILL, "--out", "occupied"], 7, "holds notes.txt and no manifest.json"),
+    (SEARCH, 7, "runs/search-densenet_digits-digits is in use by process"),
+    (TEACH, 7, "runs/teach-resnet8-digits is in use by process"),
+    (DISTILL, 7, "runs/distill-resnet8-hinton is in use by process"),
+    (["distill", "found_run"], 7, "found_run/distill-90M-scratch is in use by process"),
+    (["demo"], 7, "runs/demo/search is in use by process"),
     ([*TEACH, "--rate", "nan"], 2, "found learning rate nan"),
     ([*TEACH, "--milestones", "half"], 2, "are no numbers"),
     ([*TEACH, "--weight-decay", "inf"], 2, "found weight decay inf"),
@@ -106,39 +100,67 @@ MISTAKES: list[tuple[list[str], int, str]] = [
     (["count", "resnet20", "--image-size", f"3x{'9' * 5000}x32"], 2, "is not understood"),
     (["count", "densenet40_99999"], 2, "unknown model"),
     (["export", "none", "--to", "pt2"], 5, "not a student folder"),
+    (["export", "found_run", "--to", "pt2"], 5, "give one inside it, such as found_run/students/90M"),
+    (["evaluate", "./found_run"], 5, "give one inside it, such as found_run/students/90M"),
+    (["export", "found_run/students/90M", "--to", "pt2", "--out", "occupied"], 6, "it is a folder; expected a file"),
+    (["export", "found_run/students/90M", "--to", "pt2", "--out", "file/a"], 6, "is a file; expected a folder"),
+    (["report", "found_run", "--html", "occupied"], 6, "it is a folder; expected a file"),
     (["report", "none"], 7, "is no run and no student"),
+    (["study", "resnet32_8", "--data", "digits", "--out", "teach_run"], 7, "is a teach run; expected a folder for"),
     (["demo", "--out", "file"], 7, "is a file"),
+    (["demo", "--out", "teach_run"], 7, "is a teach run; expected a folder for"),
     (["evaluate", "\udcff"], 2, "is not UTF-8"),
 ]  # fmt: skip
 
+# Run folders that another process holds.
+HELD = (
+    "runs/search-densenet_digits-digits",
+    "runs/teach-resnet8-digits",
+    "runs/distill-resnet8-hinton",
+    "runs/demo/search",
+    "found_run/distill-90M-scratch",
+)
+
+
+def make_run(folder: Path, kind: str, results: dict[str, object]) -> None:
+    folder.mkdir()
+    manifest = {"schema": 1, "kind": kind, "status": "complete", "configuration": {}, "facts": {}, "results": results}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def everything(folder: Path) -> list[str]:
+    return sorted(str(path) for path in folder.rglob("*"))
+
 
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory: pytest.TempPathFactory) -> list[list[object]]:
+def answers(tmp_path_factory: pytest.TempPathFactory) -> list[Answer]:
     """What one process without torch answers to all mistakes."""
     folder = tmp_path_factory.mktemp("work")
     (folder / "file").touch()
     os.mkfifo(folder / "pipe.pth")
-    (folder / "teach_run").mkdir()
-    (folder / "teach_run" / "manifest.json").write_text(
-        json.dumps({"schema": 1, "kind": "teach", "status": "running", "configuration": {}, "facts": {}, "results": {}})
-    )
-    environment = os.environ | {"PYTHONPATH": str(Path(studentsearch.__file__).parents[1])}
-    command = [sys.executable, "-c", _SCRIPT, json.dumps([words for words, _, _ in MISTAKES])]
-    result = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=120, env=environment, cwd=folder
-    )
-    assert result.returncode == 0, result.stderr
-    assert sorted(path.name for path in folder.iterdir()) == ["file", "pipe.pth", "teach_run"]
-    found: list[list[object]] = json.loads(result.stdout)
+    (folder / "loop").symlink_to("loop")
+    (folder / "occupied").mkdir()
+    (folder / "occupied" / "notes.txt").touch()
+    make_run(folder / "teach_run", "teach", {})
+    make_run(folder / "found_run", "search", {"students": [{"label": "90M", "folder": "students/90M"}]})
+    (folder / "found_run" / "students" / "90M").mkdir(parents=True)
+    for name in ("config.json", "model.safetensors"):
+        (folder / "found_run" / "students" / "90M" / name).touch()
+    before = everything(folder)
+    with ExitStack() as held:
+        for run in HELD:
+            held.enter_context(hold_run_folder(folder / run))
+        found = answers_without_torch([words for words, _, _ in MISTAKES], folder)
+    assert everything(folder) == before
     return found
 
 
 @pytest.mark.parametrize("number", range(len(MISTAKES)), ids=lambda number: " ".join(MISTAKES[number][0])[:60])
-def test_a_mistake_is_answered_without_torch(number: int, answers: list[list[object]]) -> None:
+def test_a_mistake_is_answered_without_torch(number: int, answers: list[Answer]) -> None:
     _, exit_code, words = MISTAKES[number]
-    code, line = answers[number]
-    assert (code, words in str(line)) == (exit_code, True), line
-    assert len(str(line).splitlines()) == (exit_code != 0)
+    answer = answers[number]
+    assert (answer.exit_code, words in answer.err) == (exit_code, True), answer.err
+    assert len(answer.err.splitlines()) == (exit_code != 0)
 
 
 @pytest.mark.parametrize("library", ["torchvision", "timm"])

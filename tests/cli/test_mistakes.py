@@ -156,7 +156,10 @@ def test_a_folder_that_is_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[s
         ),
         (["count", "densenet", "--image-size", "32"], "image size '32' is not understood"),
         ([*TEACHER, "--flops", "50%", "--mean", "0.5"], "found only one of --mean and --std"),
-        ([*TEACHER, "--flops", "50%", "--mean", "0,0,0", "--std", "1,1,1"], "have 1 channels, mean and deviation 3"),
+        (
+            [*TEACHER, "--flops", "50%", "--mean", "0,0,0", "--std", "1,1,1"],
+            "have 1 channels, mean and standard deviation 3",
+        ),
         ([*TEACHER, "--flops", "50%", "--weight-rate", "-1"], "--weight-rate"),
         ([*TEACHER, "--flops", "50%", "--weight-rate", "nan"], "--weight-rate"),
         (["distill", "resnet8", "--cross", "0"], "found --cross 0; expected 1"),

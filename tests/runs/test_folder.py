@@ -138,6 +138,26 @@ def test_a_folder_is_held_before_anything_is_written(tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize("kind", ["pipe", "link to /dev/zero"])
+def test_who_holds_a_folder_is_read_from_a_regular_file_only(kind: str, tmp_path: Path) -> None:
+    with hold_run_folder(tmp_path):
+        (tmp_path / ".holder").unlink()
+        if kind == "pipe":
+            os.mkfifo(tmp_path / ".holder")
+        else:
+            (tmp_path / ".holder").symlink_to("/dev/zero")
+        with pytest.raises(RunInUseError, match="in use by another process; wait"):
+            hold_run_folder(tmp_path).__enter__()
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../outside", "a/../../outside"])
+def test_a_manifest_that_names_a_file_outside_its_folder_is_refused(name: str, tmp_path: Path) -> None:
+    with opened(tmp_path / "run") as run:
+        run.finish({}, {name: "a" * 64})
+    with pytest.raises(RunFolderError, match=r"expected a path inside .*; copy the run folder again"):
+        is_finished(tmp_path / "run")
+
+
 def test_a_claim_is_taken_over_once(tmp_path: Path) -> None:
     with claim_run_folder(tmp_path / "run"):
         with opened(tmp_path / "run"), pytest.raises(RunInUseError):

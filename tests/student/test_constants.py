@@ -100,8 +100,8 @@ def test_the_student_is_the_gated_network_at_every_size_that_it_takes(net: type[
 
 def test_a_size_that_nothing_tells_is_asked_for() -> None:
     _, student = without_inputs_of_one(Depths())
-    with pytest.raises(ValueError, match=r"^made for pictures of 8x8, found 12x16; resize them, or search"):
+    with pytest.raises(ValueError, match=r"^made for images of 8x8, found 12x16; resize them, or search"):
         student(torch.zeros(1, *LARGER, dtype=torch.float64))
-    message = r"cannot take an image of shape \(3, 12, 16\) \(one_constant: made for pictures of 8x8, found 12x16; "
+    message = r"cannot take an image of shape \(3, 12, 16\) \(one_constant: made for images of 8x8, found 12x16; "
     with pytest.raises(UnsupportedGraphError, match=message):
         trace(student, LARGER)

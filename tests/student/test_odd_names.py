@@ -2,6 +2,7 @@
 
 import importlib.util
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -95,3 +96,26 @@ def test_a_name_that_source_code_cannot_have_is_refused_when_the_network_is_open
 @pytest.mark.parametrize("text", [*LAYERS, *PARAMETERS, *REFUSED, "", "1", "__class__", "a.b", "None", "\U0001f600"])
 def test_every_text_gives_a_name(text: str) -> None:
     assert is_step_name(step_name(text))
+
+
+class Size(NamedTuple):
+    """A size with names, as networks hand it to functions of torch."""
+
+    height: int
+    width: int
+
+
+class Resized(nn.Module):
+    """A network that calls a function with a named tuple."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.head = nn.Conv2d(1, 4, 3, padding=1), nn.Linear(4, 10)
+
+    def forward(self, images: Tensor) -> Tensor:
+        resized = F.interpolate(self.stem(images), size=Size(height=4, width=4))
+        return self.head(resized.mean((2, 3)))
+
+
+def test_a_named_tuple_that_a_function_is_given_is_written_as_a_plain_one(tmp_path: Path) -> None:
+    assert_written_and_read(Resized(), tmp_path)

@@ -9,6 +9,7 @@ from studentsearch.data.sources.downsampled import open_downsampled
 from studentsearch.data.sources.folder import open_folder
 from studentsearch.data.sources.function import open_function
 from studentsearch.data.sources.published import open_cifar, open_fashion_mnist
+from studentsearch.disk import with_home
 from studentsearch.progress import Progress, SilentProgress
 
 
@@ -36,7 +37,7 @@ def open_dataset(
     What can go wrong is said by `require_data`, which is asked first, and by each source.
     """
     require_data(name, data_root=data_root, download=download, image_size=image_size)
-    root = default_data_root() if data_root is None else data_root.expanduser()
+    root = default_data_root() if data_root is None else with_home(data_root)
     listener = progress or SilentProgress()
     kind, _, rest = name.partition(":")
     match kind:

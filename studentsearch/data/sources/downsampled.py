@@ -25,6 +25,7 @@ from studentsearch.data.sources.pixel_cache import (
     write_facts,
     write_part,
 )
+from studentsearch.disk import real_path, with_home
 from studentsearch.errors import InputFileError
 from studentsearch.progress import Progress, SilentProgress
 
@@ -46,7 +47,7 @@ def open_downsampled(path: Path, side: int, progress: Progress | None = None) ->
         InputFileError: If files are missing, damaged or of another form.
         DiskError: If the cache cannot be written.
     """
-    source = find_npz(path.expanduser().resolve(), side)
+    source = find_npz(real_path(with_home(path)), side)
     files = _files(source)
     facts = read_facts(source.cache, files, source.image_shape)
     if facts is not None:

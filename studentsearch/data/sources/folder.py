@@ -15,6 +15,7 @@ from studentsearch.data.augmentation import Augmentation
 from studentsearch.data.class_folders import find_class_folders, image_files
 from studentsearch.data.dataset import Dataset, Images, channel_mean, channel_std
 from studentsearch.data.sources.picture import read_picture
+from studentsearch.disk import real_path, with_home
 from studentsearch.errors import InputFileError
 from studentsearch.progress import Progress, SilentProgress
 
@@ -38,7 +39,7 @@ def open_folder(path: Path, *, image_size: int | None = None, progress: Progress
         InputFileError: If a folder is missing or empty, classes differ between train and test, a picture does not
             decode, or sizes differ and no image size is given.
     """
-    path = path.expanduser().resolve()
+    path = real_path(with_home(path))
     found = find_class_folders(path)
     classes = found.classes
     train_files, test_files = image_files(found.train, classes), image_files(found.test, classes)

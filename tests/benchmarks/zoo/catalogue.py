@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torchvision
 from timm_families import MOST_PARAMETERS, smallest_members
@@ -41,7 +42,8 @@ class Entry:
         else:
             import timm
 
-            made = timm.create_model(self.name, pretrained=False, **self.options)
+            options: dict[str, Any] = dict(self.options)
+            made = timm.create_model(self.name, pretrained=False, **options)
         assert isinstance(made, nn.Module)
         return made
 

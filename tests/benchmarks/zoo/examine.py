@@ -86,10 +86,11 @@ class _Examination:
                 name: own[name] if name in own and own[name].shape == it.shape else it for name, it in state.items()
             }
         self._subject = Subject(module=reference.eval(), network=network, sites=sites, state=state)
-        if plain.is_bound:
+        is_one_size = any(not plain.holds_for_added(size - entry.sizes[0]) for size in entry.sizes)
+        if is_one_size:
             self._entry = replace(entry, sizes=entry.sizes[:1])
         self._images = [_pictures(size, 2) for size in self._sizes(module)]
-        if plain.is_bound:
+        if is_one_size:
             self._notes[-1] = f"one size, since its forward has its sizes as numbers: {entry.sizes[0]}"
 
     def outcome(self, *, trace_seconds: float) -> Outcome:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
 import timm
 import torch
@@ -63,11 +64,12 @@ def _members() -> Iterator[Member]:
                 continue
             with torch.device("meta"):
                 net = timm.create_model(name, pretrained=False)
+            configuration = cast(Mapping[str, tuple[int, ...]], net.default_cfg)
             yield Member(
                 family=family_of(module, name),
                 name=name,
                 parameters=sum(parameter.numel() for parameter in net.parameters()),
-                size=net.default_cfg["input_size"][-1],
+                size=configuration["input_size"][-1],
             )
 
 

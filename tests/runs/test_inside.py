@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from studentsearch.errors import RunFolderError, StudentSearchError
-from studentsearch.jobs.students import locate_student
-from studentsearch.records.inside import path_inside
+from studentsearch.jobs.locate import locate_student
 from studentsearch.report import report_json
+from studentsearch.runs.inside import path_inside
 
 OUTSIDE = (
     "/etc",
@@ -33,11 +33,11 @@ def test_no_path_leads_out_of_a_run(tmp_path: Path, name: str) -> None:
     manifest = {"schema": 1, "kind": "search", "status": "complete", "configuration": {}, "facts": {}}
     (run / "manifest.json").write_text(json.dumps({**manifest, "results": {"students": [student]}}))
     for read in (lambda: locate_student(run, None), lambda: report_json(run)):
-        with pytest.raises(StudentSearchError, match=r"names the folder '.*'; expected one inside .*run; copy the run"):
+        with pytest.raises(StudentSearchError, match=r"names '.*'; expected a path inside .*run; copy the run"):
             read()
 
 
 def test_paths_inside_are_taken(tmp_path: Path) -> None:
     assert path_inside(tmp_path, "students/90M", source="manifest.json") == tmp_path / "students" / "90M"
-    with pytest.raises(RunFolderError, match=r"^manifest\.json names the folder '\.\.'"):
+    with pytest.raises(RunFolderError, match=r"^manifest\.json names '\.\.'"):
         path_inside(tmp_path, "..", source="manifest.json")

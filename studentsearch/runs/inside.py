@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from studentsearch.disk import real_path
 from studentsearch.errors import RunFolderError
 
 
@@ -23,8 +24,8 @@ def path_inside(folder: Path, name: str, *, source: str) -> Path:
     """
     words = (PurePosixPath(name), PureWindowsPath(name))
     is_relative = name and "\0" not in name and not any(path.anchor or ".." in path.parts for path in words)
-    if not is_relative or not (folder / name).resolve().is_relative_to(folder.resolve()):
+    if not is_relative or not real_path(folder / name).is_relative_to(real_path(folder)):
         raise RunFolderError(
-            f"{source} names the folder {name!a:.100}; expected one inside {folder}; copy the run folder again"
+            f"{source} names {name!a:.100}; expected a path inside {folder}; copy the run folder again"
         )
     return folder / name
