@@ -135,6 +135,6 @@ def _takes_one_image(program: Program) -> bool:
     try:
         with torch.no_grad():
             program.module()(*images(program.shapes, 1))
-    except (RuntimeError, ValueError):
+    except (IndexError, RuntimeError, ValueError):
         return False
     return True
