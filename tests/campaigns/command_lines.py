@@ -489,7 +489,9 @@ def run_lines(count: int, seed: int, *, with_processes: bool = True) -> list[Out
         try:
             for number in range(seed, seed + count):
                 words = draw_line(random.Random(number))
-                is_apart = with_processes and number % _OWN_PROCESS_EVERY == 0 and "demo" not in words  # it is shortened
+                is_apart = (
+                    with_processes and number % _OWN_PROCESS_EVERY == 0 and "demo" not in words
+                )  # it is shortened
                 outcomes.append(run_apart(words) if is_apart else run_here(words))
                 _tell(outcomes[-1])
         finally:
