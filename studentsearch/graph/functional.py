@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 import torch
@@ -243,7 +244,7 @@ def layer_of_call(
         The layer.
 
     Raises:
-        UnsupportedGraphError: An instance norm without positions.
+        UnsupportedGraphError: A norm over one value, or over none.
     """
     axes = len(shape) - 1
     inputs = source.meta["value"].shape[1]
@@ -251,10 +252,16 @@ def layer_of_call(
         case "Linear":
             outputs, features = state["weight"].shape
             values: dict[str, object] = {"in_features": features, "out_features": outputs, "bias": "bias" in state}
-        case "InstanceNorm" if axes == 0:
+        case "InstanceNorm" if axes == 0 or (math.prod(shape[1:]) == 1 and "running_mean" not in state):
             raise UnsupportedGraphError(
-                "norms [B, features] over positions, which it has none of; expected [B, C, ...]; take it out, or "
-                "norm with F.layer_norm"
+                "norms a channel over its positions, of which there are none or only one; expected [B, C, ...] with "
+                "several; take it out, or norm with F.layer_norm"
+            )
+        case "GroupNorm" if inputs * math.prod(shape[1:]) == bound["num_groups"]:
+            # torch.group_norm answers with the bias alone; the layer refuses such a batch of one image.
+            raise UnsupportedGraphError(
+                "norms groups of one value each, which leaves nothing but the bias; expected several values a group; "
+                "take it out, or give fewer groups"
             )
         case "BatchNorm" | "InstanceNorm":
             kind = f"{kind}{max(axes, 1)}d"

@@ -37,8 +37,14 @@ _SMALLEST_CONSTANT = 1e-12
 _CURE = "lower --weight-rate or --gate-rate, or take larger batches"
 
 
+# A step this early in the plan that takes the count all the way is none that the plan asked for.
+_EARLY_SHARE = 0.25
+# Less than that is what closing a few gates costs, even where the budget is near the teacher's count.
+_SMALLEST_RUSH = 0.25
+
+
 class RushError(BudgetNotReachedError):
-    """A count that fell far under a budget in one step; smaller steps of the gates are the cure."""
+    """A count that fell to a budget, or far under it, in one step; smaller steps of the gates are the cure."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,8 +199,15 @@ class SearchStepper:
             step left open it would be half at least; else None.
 
         Raises:
-            RushError: It is even under a quarter; lower the rate of the gates.
+            RushError: It is even under a quarter, or an early step took the whole way that the plan has for all steps;
+                lower the rate of the gates.
         """
+        if self._is_whole_way():
+            raise RushError(
+                f"step {self.num_steps} of {self._recipe.steps} planned: gates closed in a rush: this one step took "
+                f"the count to {self.macs:,} multiply-accumulates, more than the whole way from the teacher's "
+                f"{self.pace.full_macs:,} to the budget of {self.pace.budget_macs:,}"
+            )
         if self.macs >= budget_macs / 2:
             return None
         before, after = (gates.cpu().numpy() for gates in (self._before, self.gates))
@@ -208,6 +221,15 @@ class SearchStepper:
         if self.macs < budget_macs / 4:
             raise RushError(words)
         return words
+
+    def _is_whole_way(self) -> bool:
+        """Whether the last step was early and took the way that the plan has for all of them, by several gates."""
+        if self.num_steps > _EARLY_SHARE * self._recipe.steps:
+            return False
+        closed = int(((self._before != 0) & (self.gates == 0)).sum())
+        before = int(self._count(self._before))
+        is_large = self.macs < (1 - _SMALLEST_RUSH) * before
+        return closed > 1 and is_large and self.macs * self.pace.full_macs <= before * self.pace.budget_macs
 
     def image_reaches_output(self) -> bool:
         """Whether the open gates leave a path from the image to the logits."""

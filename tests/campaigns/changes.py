@@ -25,20 +25,7 @@ def change(content: bytes, chance: random.Random) -> bytes:
 def _changed(content: bytearray, chance: random.Random) -> bytes:
     place = chance.randrange(len(content))
     length = chance.choice((1, 2, 8, 64, 4096))
-    kind = chance.choice((
-        "bit",
-        "bit",
-        "bit",
-        "byte",
-        "digit",
-        "cut",
-        "drop",
-        "insert",
-        "zeros",
-        "noise",
-        "swap",
-        "twice",
-    ))
+    kind = chance.choice(_KINDS)
     if kind == "bit":
         content[place] ^= 1 << chance.randrange(8)
     elif kind == "byte":

@@ -14,10 +14,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from small_runs import SmallRuns, begin, ended, result, steps_patched
+from changes import change_file
+from small_runs import SmallRuns, begin, die_going_back, diverging, ended, result, steps_patched
+
+from studentsearch.runs.checkpoints import CHECKPOINT_NAME, PREVIOUS_NAME
 
 _EXIT_DISK = 6
 _SECONDS_BETWEEN_CHECKPOINTS = 0.05
@@ -47,6 +52,8 @@ PLANS = (
     Plan(name="two SIGTERM", count=20, signals=(signal.SIGTERM, signal.SIGTERM)),
 )
 NUM_DISK_SIZES = 20
+NUM_ROLL_BACK_KILLS = 20
+_DIVERGES_AT = 25  # of the 40 steps of "teach back", in its third epoch
 
 
 def signalled(root: Path, plan: Plan, *, seed: int, kinds: tuple[str, ...], steps: int = 60) -> list[str]:
@@ -79,6 +86,35 @@ def signalled(root: Path, plan: Plan, *, seed: int, kinds: tuple[str, ...], step
             line = _continued(runs, kind, out, log)
             if exit_code not in expected or "Traceback" in text or "xception" in text or line:
                 failures.append(f"{plan.name} {kind} {number}: exit {exit_code}; {line}; {text[-300:]}")
+    return failures
+
+
+def killed_going_back(root: Path, *, events: Sequence[int], seed: int, kinds: tuple[str, ...]) -> list[str]:
+    """Kill runs while they go back after a divergence, damage the newest checkpoint of every other, continue them.
+
+    Args:
+        root: A folder.
+        events: At which opening or renaming of a file, counted from where it goes back.
+        seed: Of the damages.
+        kinds: Kinds of runs that go back, in turn.
+
+    Returns:
+        A line for every run that was not killed, or was not equal in the end.
+    """
+    runs, chance, failures = SmallRuns(root), random.Random(f"{seed} back"), []
+    log = root / "log"
+    with diverging(at=_DIVERGES_AT), steps_patched(save_every_seconds=0.0):
+        for number, event in enumerate(events):
+            kind = kinds[number % len(kinds)]
+            out = runs.fresh("back")
+            exit_code = ended(begin(runs.words(kind, out), log, first=partial(die_going_back, event=event)))
+            damaged = number // len(kinds) % 2 == 1 and (out / PREVIOUS_NAME).exists()
+            if damaged and (out / CHECKPOINT_NAME).exists():
+                change_file(out / CHECKPOINT_NAME, chance)
+            line = _continued(runs, kind, out, log)
+            is_told = not damaged or "continued from the checkpoint before it" in log.read_text()
+            if exit_code != -signal.SIGKILL or line or not is_told:
+                failures.append(f"{kind} at event {event}: exit {exit_code}, damaged {damaged}, told {is_told}; {line}")
     return failures
 
 
@@ -161,6 +197,10 @@ def _main() -> int:
         for plan in PLANS:
             found = signalled(Path(folder), plan, seed=options.seed, kinds=kinds)
             failures += _summary(f"{plan.name} at {plan.count} moments", plan.count, found)
+        found = killed_going_back(
+            Path(folder), events=range(NUM_ROLL_BACK_KILLS), seed=options.seed, kinds=("teach back", "search back")
+        )
+        failures += _summary(f"kill -9 at {NUM_ROLL_BACK_KILLS} moments of a roll-back", NUM_ROLL_BACK_KILLS, found)
         found = full_disks(Path(folder), count=NUM_DISK_SIZES, seed=options.seed, kinds=kinds, disk=options.disk)
         failures += _summary(f"full disk at {NUM_DISK_SIZES} sizes", NUM_DISK_SIZES, found)
     return 1 if failures else 0

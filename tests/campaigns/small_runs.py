@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import torch
@@ -26,6 +27,7 @@ from studentsearch.__main__ import start
 from studentsearch.cli.main import main
 from studentsearch.engine.loop import run_steps
 from studentsearch.jobs import search, training
+from studentsearch.runs.folder import RunFolder
 
 KINDS = ("teach", "distill", "search")
 CLOCK = ("seconds", "images_per_second")
@@ -33,6 +35,9 @@ _WORDS = {
     "teach": "teach resnet8 --data digits --steps {steps} --batch 16 --rate 0.05",
     "distill": "distill {teacher} --init inherit --steps {steps} --batch 16 --rate 0.01",
     "search": "search --teacher densenet_digits --flops 95%,90% --steps 30 --batch 16",
+    # Both go back to half the rate once: the first within `diverging`, the second since its penalty rushes.
+    "teach back": "teach resnet8 --data digits --steps 40 --batch 128 --rate 0.05",
+    "search back": "search --teacher densenet_digits --flops 60% --steps 40 --l2 10",
 }
 _COMPUTE = "--device cpu --precision float32 --threads 1 --json"
 _RESULTS = ("*.safetensors", "student*/**/*.safetensors", "student*/**/config.json", "metrics.csv")
@@ -132,6 +137,42 @@ def steps_patched(*, save_every_seconds: float, stop_at: int | None = None) -> I
         search.run_steps, training.run_steps = before  # type: ignore[attr-defined]
 
 
+@contextmanager
+def diverging(*, at: int) -> Iterator[None]:
+    """Have trainings diverge at a step, or at the first one after it that is looked at, until they went back."""
+    record = training.Training._record
+
+    def patched(self: training.Training, run: RunFolder, *, is_judged: bool = False) -> str | None:
+        if self._step >= at and self._roll_back is None:
+            return f"step {self._step}: it diverges here"
+        return record(self, run, is_judged=is_judged)
+
+    training.Training._record = patched  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        training.Training._record = record  # type: ignore[method-assign]
+
+
+def die_going_back(*, event: int) -> None:
+    """Kill this process at one of the times that it opens, renames or truncates a file once a run goes back.
+
+    Args:
+        event: Which one, from 0.
+    """
+    rewind, events = RunFolder.rewind_metrics, count(0)
+
+    def patched(self: RunFolder, *, after_step: int) -> None:
+        sys.addaudithook(hook)
+        rewind(self, after_step=after_step)
+
+    def hook(name: str, _: tuple[object, ...]) -> None:
+        if name in {"open", "os.rename", "os.truncate"} and next(events) == event:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    RunFolder.rewind_metrics = patched  # type: ignore[method-assign]
+
+
 def result(out: Path) -> dict[str, str]:
     """Hashes of what a run left: weights bit for bit, and its course without the columns that tell time."""
     files = sorted({file for pattern in _RESULTS for file in out.glob(pattern) if "checkpoint" not in file.name})
@@ -146,13 +187,16 @@ def _digest(file: Path) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def begin(words: list[str], log: Path, *, largest_file: int | None = None) -> int:
+def begin(
+    words: list[str], log: Path, *, largest_file: int | None = None, first: Callable[[], None] | None = None
+) -> int:
     """Start a command in a forked process, with stdout and stderr in a file.
 
     Args:
         words: The command.
         log: The file.
         largest_file: Bytes that a file may have, as on a disk that fills; None for no bound.
+        first: What the forked process does before the command.
 
     Returns:
         The process.
@@ -170,6 +214,8 @@ def begin(words: list[str], log: Path, *, largest_file: int | None = None) -> in
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
         if largest_file is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+        if first is not None:
+            first()
         sys.argv = ["studentsearch", *words]
         exit_code = start()
     except BaseException:

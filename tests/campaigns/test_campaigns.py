@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from checkpoint_damage import changed_runs, newest_runs
-from interruptions import PLANS, full_disks, signalled
+from interruptions import PLANS, full_disks, killed_going_back, signalled
 from run_files import continued, shown
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
@@ -28,6 +28,10 @@ def test_a_killed_run_continues(tmp_path: Path) -> None:
 
 def test_a_run_on_a_full_disk_continues(tmp_path: Path) -> None:
     assert full_disks(tmp_path, count=1, seed=1, kinds=TEACH, disk=None) == []
+
+
+def test_a_run_killed_while_it_goes_back_continues(tmp_path: Path) -> None:
+    assert killed_going_back(tmp_path, events=(5,), seed=1, kinds=("search back",)) == []
 
 
 @pytest.mark.slow

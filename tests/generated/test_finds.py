@@ -79,7 +79,37 @@ REFUSED = {
             lines=("x1 = self.one(x0)", "x2 = torch.instance_norm(x1, None, None, None, None, True, 0.1, 1e-5, False)"),
             answer="x2",
         ),
-        "over positions, which it has none of",
+        "over its positions, of which there are none or only one",
+    ),
+    "an_instance_norm_over_one_position": (
+        Program(
+            shapes=((2, 3, 4),),
+            layers=(
+                "self.one = nn.Conv2d(2, 2, 3)",
+                "self.two = nn.Conv2d(2, 2, 1, stride=2)",
+                "self.shift = nn.Parameter(torch.ones(2))",
+            ),
+            lines=(
+                "x1 = self.two(self.one(x0))",
+                "x2 = torch.instance_norm(x1, None, self.shift, None, None, True, 0.1, 1e-5, False)",
+            ),
+            answer="x2",
+        ),
+        "over its positions, of which there are none or only one",
+    ),
+    "a_group_norm_of_one_value": (
+        Program(
+            shapes=((9,),),
+            layers=(
+                "self.one = nn.Linear(9, 3)",
+                "self.two = nn.Linear(3, 1)",
+                "self.scale = nn.Parameter(torch.ones(1))",
+                "self.shift = nn.Parameter(torch.ones(1))",
+            ),
+            lines=("x1 = self.two(self.one(x0))", "x2 = torch.group_norm(x1, 1, self.scale, self.shift)"),
+            answer="x2",
+        ),
+        "groups of one value each",
     ),
     "a_product_of_three_tensors_whose_order_is_open": (
         Program(
