@@ -146,7 +146,8 @@ def _images(module: nn.Module, shapes: tuple[tuple[int, ...], ...], *, number: i
 def _answers(module: nn.Module, images: Sequence[torch.Tensor]) -> object:
     was_training = module.training
     try:
-        answer: object = module.eval()(*images)
+        # Copies, since a network may write into its images and the next one is asked about the same.
+        answer: object = module.eval()(*(image.clone() for image in images))
         return answer
     finally:
         module.train(was_training)

@@ -14,6 +14,12 @@ CUT = {
         lines=("x1 = self.stem(x0)", "x2 = self.twice(x1)", "x3 = self.twice(x2)"),
         answer="x3",
     ),
+    "a_network_that_writes_into_its_image": Program(
+        shapes=((3, 4, 4),),
+        layers=("self.stem = nn.Conv2d(3, 4, 1)", "self.end = nn.Conv2d(4, 2, 1)"),
+        lines=("x1 = self.stem(x0)", "x2 = x0.sub_(x1.mean(1, keepdim=True))", "x3 = self.end(x1)"),
+        answer="(x3, x2)",
+    ),
     "a_norm_without_tensors_of_two_numbers_of_channels": Program(
         shapes=((3, 4, 4),),
         layers=(
