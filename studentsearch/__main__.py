@@ -15,8 +15,8 @@ def start() -> int:
         The exit code; 128 + signal where one ended it.
     """
     listener = listen_for_program()
-    _open_closed_streams()
     try:
+        _open_closed_streams()
         from studentsearch.cli.main import main
 
         exit_code = main()

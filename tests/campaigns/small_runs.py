@@ -23,7 +23,7 @@ import torch
 import studentsearch.api  # noqa: F401 - everything is imported once, and the forked processes have it
 import studentsearch.jobs.presets  # noqa: F401
 import studentsearch.report.live  # noqa: F401
-from studentsearch.__main__ import start
+from studentsearch import __main__ as program
 from studentsearch.cli.main import main
 from studentsearch.engine.loop import run_steps
 from studentsearch.jobs import search, training
@@ -39,6 +39,7 @@ _WORDS = {
     "teach back": "teach resnet8 --data digits --steps 40 --batch 128 --rate 0.05",
     "search back": "search --teacher densenet_digits --flops 60% --steps 40 --l2 10",
 }
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _COMPUTE = "--device cpu --precision float32 --threads 1 --json"
 _RESULTS = ("*.safetensors", "student*/**/*.safetensors", "student*/**/config.json", "metrics.csv")
 
@@ -201,8 +202,10 @@ def begin(
     Returns:
         The process.
     """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # one that is sent at once waits until the command hears it
     process = os.fork()
     if process:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         return process
     exit_code = 1
     try:
@@ -210,18 +213,24 @@ def begin(
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)
         sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w", buffering=1)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in _SIGNALS:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
         if largest_file is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
         if first is not None:
             first()
         sys.argv = ["studentsearch", *words]
-        exit_code = start()
+        program._open_closed_streams = _let_signals_in
+        exit_code = program.start()
     except BaseException:
         traceback.print_exc()
     finally:  # whatever happens, the copy of this process must not go on with the campaign
         os._exit(exit_code)
+
+
+def _let_signals_in() -> None:
+    """What a program does first once it hears signals."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
 
 def ended(process: int) -> int:

@@ -1,5 +1,7 @@
 """A part of every campaign over runs on disk."""
 
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import pytest
 from checkpoint_damage import changed_runs, newest_runs
 from interruptions import PLANS, full_disks, killed_going_back, signalled
 from run_files import continued, shown
+from small_runs import begin, ended
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 TEACH = ("teach",)
@@ -28,6 +31,14 @@ def test_a_killed_run_continues(tmp_path: Path) -> None:
 
 def test_a_run_on_a_full_disk_continues(tmp_path: Path) -> None:
     assert full_disks(tmp_path, count=1, seed=1, kinds=TEACH, disk=None) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_right_at_the_start_leaves_no_traceback(number: signal.Signals, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    process = begin(["--version"], log)
+    os.kill(process, number)
+    assert (ended(process), log.read_text()) == (128 + number, "")
 
 
 def test_a_run_killed_while_it_goes_back_continues(tmp_path: Path) -> None:
