@@ -89,7 +89,7 @@ def test_what_cannot_be_taught_is_refused_in_a_line(
 def test_a_network_is_taught_and_searched(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert teach(name) == 0
     search = ["search", "--teacher", f"python:foreign_networks:{name}", "--weights", "taught/weights.safetensors"]
-    assert main([*search, *QUICK, "--flops", "80%", "--l2", "0.3", "--out", "found"]) == 0
+    assert main([*search, *QUICK, "--flops", "80%", "--steps", "60", "--out", "found"]) == 0
     assert Path("found/students").is_dir() or Path("found/student").is_dir()
     said = "a search and students train them all the same" in capsys.readouterr().err
     assert said == (name == "half_frozen")
