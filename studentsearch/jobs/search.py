@@ -286,8 +286,7 @@ class _Search:
         self._progress.say(f"warning: {reason}; distil it from scratch, or search with more --steps")
 
     def _judge_held_out(self, network: nn.Module) -> Evaluation:
-        images, normalization = self._data.split.held_out, self._data.normalization
-        return judge(network, images, normalization, self._runtime, self._teacher.logits)
+        return judge(network, self._data.split.held_out, self._data.normalization, self._runtime, self._teacher.logits)
 
     def _snapshot(self, step: int, run: RunFolder) -> FoundStudent:
         budget, macs = self._budgets[len(self._found)], self._stepper.macs
