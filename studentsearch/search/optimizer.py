@@ -77,22 +77,6 @@ class GateOptimizer:
         velocity[indices] = 0
         self._state = ProximalState(look_ahead=look_ahead, iterate=iterate, velocity=velocity, step=self._state.step)
 
-    @torch.no_grad()
-    def rescale(self, factor: Tensor) -> None:
-        """Multiply iterate, look-ahead and velocity, as when a gate's scale moves into the weights or out of them.
-
-        Args:
-            factor: `[G]`, > 0.
-        """
-        assert factor.shape == self.gates.shape, (factor.shape, self.gates.shape)
-        scale = factor.to(self.gates)
-        self._state = ProximalState(
-            look_ahead=self._state.look_ahead * scale,
-            iterate=self._state.iterate * scale,
-            velocity=self._state.velocity * scale,
-            step=self._state.step,
-        )
-
     def state_dict(self) -> dict[str, Tensor]:
         """What moves, as plain tensors that share no memory.
 

@@ -65,17 +65,6 @@ def test_foreign_state_is_refused():
         optimizer.load_state_dict({})
 
 
-def test_rescale_multiplies_everything_that_moves():
-    optimizer = GateOptimizer(torch.ones(6), WEIGHTS, RULE)
-    run(optimizer, 4)
-    before = optimizer.state_dict()
-    factor = torch.linspace(0.5, 3.0, 6)
-    optimizer.rescale(factor)
-    for name in ("look_ahead", "iterate", "velocity"):
-        assert torch.equal(optimizer.state_dict()[name], before[name] * factor)
-    assert optimizer.num_steps == 4
-
-
 def test_gradients_of_lower_precision_keep_gates_in_float32():
     optimizer = GateOptimizer(torch.ones(6), WEIGHTS, RULE)
     optimizer.step(torch.ones(6, dtype=torch.bfloat16), 0.1)
