@@ -183,7 +183,7 @@ class _Search:
         return tuple(self._found)
 
     def _take_steps(self, run: RunFolder) -> None:
-        last = self._recipe.steps if self._recipe.l2 is not None else math.ceil(self._recipe.steps * _OVERTIME)
+        last = self._recipe.steps if self._recipe.penalty is not None else math.ceil(self._recipe.steps * _OVERTIME)
         while not self._is_done and self._step < last:  # again where it went back
             self._progress.begin("search", total=self._recipe.steps, first=self._step)
             run_steps(
@@ -247,7 +247,7 @@ class _Search:
             "kl": facts.loss if is_kl else None,
             "macs": facts.macs,
             "target_macs": round(facts.target_macs),
-            "l2": facts.l2,
+            "l2": facts.penalty,
             "open_share": facts.open_share,
             "gate_mean": facts.gate_mean,
             "rate": facts.rate,
@@ -268,7 +268,7 @@ class _Search:
                 macs=facts.macs,
                 gate_mean=facts.mean_of_all,
                 negative_share=facts.negative_share,
-                l2=facts.l2,
+                penalty=facts.penalty,
             )
         )
         if warning is not None:
@@ -302,7 +302,7 @@ class _Search:
         student = write_snapshot(
             run.path / folder,
             self._stepper.module,
-            self._stepper.gates,
+            self._stepper.iterate,
             self._facts,
             images=(statistics.batch(number).inputs for number in range(self._recipe.batches_for_statistics)),
             probe=normalize(self._data.split.held_out.pixels[:4], self._data.normalization),
@@ -351,7 +351,7 @@ class _Search:
         return (
             f"the search ended at step {step} with {format_count(self._stepper.macs)} multiply-accumulates (the least "
             f"was {format_count(self._least_macs)}), above the budget of {format_count(budget)}; {len(self._found)} of "
-            f"{len(self._budgets)} students are written; give more --steps, or a larger --l2 where it is constant"
+            f"{len(self._budgets)} students are written; give more --steps, or a larger --penalty where it is constant"
         )
 
     def _results(self) -> dict[str, JsonValue]:

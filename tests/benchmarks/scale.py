@@ -169,7 +169,7 @@ def _recount() -> str:
     for number in range(2, 2 + _STEPS):
         seconds, _ = _seconds(partial(stepper.step, number, images, labels))
         whole += seconds
-    is_open = np.asarray(stepper.gates.numpy() != 0)
+    is_open = np.asarray(stepper.iterate.numpy() != 0)
     once, _ = _seconds(lambda: count_macs(plain.network, liveness(plain.network, sites, is_open)))
     step, all_counting = whole / _STEPS, stepper.counting / _STEPS
     return f"""## Counting in a search step

@@ -42,7 +42,7 @@ def read_idx(folder: Path, name: str, *, num_axes: int) -> Tensor:
         plain = Path(scratch) / name
         plain.write_bytes(content)
         try:
-            array = read_sn3_pascalvincent_tensor(str(plain))
+            array: Tensor = read_sn3_pascalvincent_tensor(str(plain))
         except (AssertionError, KeyError, RuntimeError, ValueError) as error:
             raise InputFileError(f"{path} is no idx file, or its data do not fit its header: {_CURE}") from error
     if array.dtype != torch.uint8 or array.dim() != num_axes or not array.numel():
