@@ -16,11 +16,9 @@ from studentsearch.engine.schedule import cosine
 from studentsearch.errors import BudgetNotReachedError, DivergedError
 from studentsearch.finite import largest_magnitude, moving_tensors
 from studentsearch.graph.channels import norm_followed
-from studentsearch.graph.gates import GateSite, num_gates
-from studentsearch.graph.liveness import liveness
-from studentsearch.graph.macs import Counts, count_macs, full_macs, macs_saved_by_gate
-from studentsearch.graph.network import Network
-from studentsearch.graph.outputs import network_place, toward_logits
+from studentsearch.graph.gated_network import GatedNetwork
+from studentsearch.graph.macs import Counts, full_macs
+from studentsearch.graph.outputs import network_place
 from studentsearch.search.controller import Forecast, ForecastBias, Pace, following_penalty
 from studentsearch.search.floor import indispensable_readers, keep_one_open, largest_within
 from studentsearch.search.gated import gated_forward, reader_means, scale_gradients
@@ -80,8 +78,7 @@ class SearchStepper:
     def __init__(
         self,
         teacher: nn.Module,
-        network: Network,
-        sites: tuple[GateSite, ...],
+        gated: GatedNetwork,
         recipe: SearchRecipe,
         *,
         budget_macs: int,
@@ -94,27 +91,20 @@ class SearchStepper:
 
         Args:
             teacher: In evaluation mode, on the runtime's device.
-            network: Its trace.
-            sites: Its gates.
+            gated: Its trace and its gates.
             recipe: How the search moves.
             budget_macs: The last budget, which the pace leads to.
             runtime: Where and how precisely to compute.
         """
-        self._teacher, self._network, self._sites, self._recipe, self._runtime = (
-            teacher,
-            network,
-            sites,
-            recipe,
-            runtime,
-        )
-        self._logits_of = network_place(network).taken_from
+        self._teacher, self._gated, self._recipe, self._runtime = teacher, gated, recipe, runtime
+        self._logits_of = network_place(gated.network).taken_from
         self.module = copy.deepcopy(teacher).train()
         self.pace = Pace(
-            full_macs=full_macs(network), budget_macs=budget_macs, steps=recipe.steps, exponent=recipe.pace
+            full_macs=full_macs(gated.network), budget_macs=budget_macs, steps=recipe.steps, exponent=recipe.pace
         )
         self.macs = self.pace.full_macs
-        self._floor = indispensable_readers(network, sites)
-        self._normed = norm_followed(network)
+        self._floor = indispensable_readers(gated)
+        self._normed = norm_followed(gated.network)
         self._sgd = torch.optim.SGD(
             self.module.parameters(),
             lr=recipe.weight_rate,
@@ -211,7 +201,7 @@ class SearchStepper:
         if self.macs >= budget_macs / 2:
             return None
         before, after = (gates.cpu().numpy() for gates in (self._before, self.iterate))
-        possible = largest_within(self._network, self._sites, before, after, budget_macs)
+        possible = largest_within(self._gated, before, after, budget_macs)
         if possible < budget_macs / 2:
             return None
         words = (
@@ -234,7 +224,7 @@ class SearchStepper:
     def image_reaches_output(self) -> bool:
         """Whether the open gates leave a path from the image to the logits."""
         is_open = np.asarray(self.iterate.cpu().numpy() != 0)
-        return bool(liveness(toward_logits(self._network), self._sites, is_open).image_is_needed)
+        return bool(self._gated.toward_logits().liveness(is_open).image_is_needed)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Everything that moves, as tensors by name."""
@@ -281,7 +271,7 @@ class SearchStepper:
                 teacher_logits = (
                     self._logits_of(self._teacher(inputs)) if objective.kind == "kd" else inputs.new_zeros(1)
                 )
-            logits = self._logits_of(gated_forward(self.module, self._sites, look_ahead, inputs))
+            logits = self._logits_of(gated_forward(self.module, self._gated.sites, look_ahead, inputs))
         loss = data_term(objective, logits, teacher_logits, labels)
         self._sgd.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -298,8 +288,8 @@ class SearchStepper:
         """One step of the weights and one of the gates, from gradients at the same point."""
         before = self._before = self.iterate
         if self._recipe.is_relative:
-            means = reader_means(self._sites, before, self._normed)
-            scale_gradients(self.module, self._sites, means**2)
+            means = reader_means(self._gated.sites, before, self._normed)
+            scale_gradients(self.module, self._gated.sites, means**2)
             gradient = gradient * means
         for group in self._sgd.param_groups:
             group["lr"] = rate
@@ -327,13 +317,13 @@ class SearchStepper:
     def _count(self, gates: Tensor) -> Counts:
         """Multiply-accumulates of gates `[..., G]`."""
         is_open = gates > 0 if self._recipe.nonnegative else gates != 0
-        return count_macs(self._network, liveness(self._network, self._sites, np.asarray(is_open.cpu().numpy())))
+        return self._gated.macs(np.asarray(is_open.cpu().numpy()))
 
     def _gate_optimizer(self) -> GateOptimizer:
-        gates = torch.ones(num_gates(self._sites), device=self._runtime.device)
+        gates = torch.ones(self._gated.num_gates, device=self._runtime.device)
         weights = gates
         if self._recipe.objective.flops_weights:
-            saved = macs_saved_by_gate(self._network, self._sites, np.ones(len(gates), dtype=np.bool_))
+            saved = self._gated.macs_saved(np.ones(len(gates), dtype=np.bool_))
             weights = torch.from_numpy(saved / saved.max()).to(gates)
         rule = ProximalRule(
             rate=self._recipe.gate_rate,

@@ -15,8 +15,7 @@ def one_step(*, penalty: float, steps: int, kept_share: float) -> tuple[SearchSt
     budget = round(kept_share * int(case.macs(torch.ones(case.num_gates).bool().numpy())))
     stepper = SearchStepper(
         case.module.float(),
-        case.network,
-        case.sites,
+        case.gated,
         SearchRecipe(steps=steps, penalty=penalty),
         budget_macs=budget,
         runtime=open_runtime("cpu", "float32", 1),
