@@ -20,8 +20,8 @@ class Sizes:
 
     Attributes:
         num_classes: Logits, >= 1.
-        in_channels: Channels of the picture, >= 1.
-        image_size: Shorter side of the picture in pixels, >= 1.
+        in_channels: Channels of the image, >= 1.
+        image_size: Shorter side of the image in pixels, >= 1.
     """
 
     num_classes: int
