@@ -11,8 +11,7 @@ from torch.nn import functional as F
 
 from studentsearch.distill.clipping import ClippingMode, clipping, combined_gradients, gradient_norm
 from studentsearch.distill.ensemble import ensemble_term
-from studentsearch.distill.knowledge import AnyTerm, Knowledge
-from studentsearch.distill.methods import LossWeights
+from studentsearch.distill.loss import AnyTerm, Knowledge, LossWeights
 from studentsearch.distill.warm_up import WarmUp
 from studentsearch.divergence import distillation_kl
 from studentsearch.engine.objective import Autocast, Moment
@@ -23,11 +22,11 @@ Observe = Callable[[Tensor], Knowledge]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DistillationTerms:
-    """The loss in full: weights.cross_entropy CE + weights.kl mean_k KL_k + weights.knowledge mean_k KD_k.
+    """The loss in full: weights.cross_entropy CE + weights.kl mean_k KL_k + weights.knowledge mean_k K_k.
 
     Attributes:
         weights: Of the three terms.
-        term: The knowledge term KD of one teacher; None where there is none.
+        term: The knowledge term K of one teacher: the method's own, beside CE and KL; None where there is none.
         temperature: Of both softmax outputs in the KL term.
         squared_temperature: Whether the KL term is multiplied by temperature ** 2.
         reverse: Whether the KL term is KL(student || teacher).

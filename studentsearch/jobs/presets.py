@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from studentsearch.errors import UsageError
+from studentsearch.jobs.method_options import MethodOptions
 from studentsearch.jobs.recipe import TrainingRecipe
 
 _CROSS_LAYER = "Chou, Chiu and Liao, APSIPA Transactions on Signal and Information Processing 10, 2021, e18"
@@ -40,6 +41,7 @@ class Pair:
         teacher: Model name.
         student: Model name.
         via: Model name of the temporal network that learns from the teacher and teaches the student; None for none.
+        method: The loss.
         recipe: Name of the recipe.
         data: Name of the data; `imagenet64` still needs the user's path.
         source: The publication.
@@ -49,6 +51,7 @@ class Pair:
     teacher: str
     student: str
     via: str | None
+    method: MethodOptions
     recipe: str
     data: str
     source: str
@@ -99,7 +102,17 @@ _RECIPES = (
 
 def _pair(name: str, teacher: str, student: str, recipe: str, *, via: str | None = None) -> Pair:
     data = "imagenet64" if recipe == "cross-layer-imagenet64" else "cifar100"
-    return Pair(name=name, teacher=teacher, student=student, via=via, recipe=recipe, data=data, source=_CROSS_LAYER)
+    method = MethodOptions(name="cross_layer", clipping="printed")
+    return Pair(
+        name=name,
+        teacher=teacher,
+        student=student,
+        via=via,
+        method=method,
+        recipe=recipe,
+        data=data,
+        source=_CROSS_LAYER,
+    )
 
 
 _PAIRS = (

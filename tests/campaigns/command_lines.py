@@ -258,7 +258,7 @@ _NUMERIC += [
     "--lambda",
     "--ce-weight",
     "--kl-weight",
-    "--kd-weight",
+    "--knowledge-weight",
     "--seed",
     "--seeds",
     "--teachers",
@@ -275,7 +275,7 @@ _FLAGS = [
     "--help",
     "-h",
 ]
-_FLAGS += ["--plain-temperature", "--version", "--debug", "--none"]
+_FLAGS += ["--no-squared-temperature", "--version", "--debug", "--none"]
 _COMPUTE, _IMAGES = (
     ["--device", "--precision", "--threads", "--seed"],
     ["--data", "--data-root", "--image-size", "--mean", "--std", "--augment"],
@@ -314,7 +314,7 @@ _COMMANDS: dict[str, list[str]] = {
         "--lambda",
         "--ce-weight",
         "--kl-weight",
-        "--kd-weight",
+        "--knowledge-weight",
         "--temperature",
         "--out",
         *_COMPUTE,

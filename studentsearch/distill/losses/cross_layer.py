@@ -9,16 +9,8 @@ import torch
 from torch import Tensor
 
 from studentsearch.distill.gram import Gram, squared_distance
-from studentsearch.distill.maps import (
-    as_map,
-    check_widths,
-    in_full_precision,
-    is_even,
-    paired,
-    pooled,
-    size_of,
-    smaller_size,
-)
+from studentsearch.distill.loss import Knowledge, LossWeights, Method, Term
+from studentsearch.distill.maps import as_map, in_full_precision, is_even, pooled, size_of, smaller_size
 from studentsearch.errors import UsageError
 
 Reduction = Literal["sum", "mean"]
@@ -29,7 +21,7 @@ class PointPair:
     """Two feature points between which a Gram matrix is taken.
 
     Attributes:
-        shallow: Index of the point nearer to the picture, from 0.
+        shallow: Index of the point nearer to the image, from 0.
         deep: Index of the other, larger.
     """
 
@@ -50,11 +42,6 @@ def point_pairs(num_points: int, max_distance: int) -> tuple[PointPair, ...]:
     Raises:
         UsageError: If there are no such pairs; choose a distance within the range that the message names.
     """
-    if max_distance < 1:
-        raise UsageError(
-            f"found --cross {max_distance}; expected the largest distance between two feature points, 1 or more; "
-            "3 is published; for no cross-layer term choose --method kl"
-        )
     if max_distance > num_points - 1:
         cure = f"choose 1 to {num_points - 1}" if num_points > 1 else "name more points"
         raise UsageError(
@@ -68,41 +55,7 @@ def point_pairs(num_points: int, max_distance: int) -> tuple[PointPair, ...]:
     )
 
 
-def cross_layer_loss(
-    student_points: Sequence[Tensor],
-    teacher_points: Sequence[Tensor],
-    max_distance: int = 3,
-    reduction: Reduction = "sum",
-) -> Tensor:
-    """(1 / B) * sum over pictures and pairs b of lambda_b * ||G_b(teacher) - G_b(student)||^2, Frobenius norm.
-
-    Teacher and student may differ in the size of their maps, since a Gram matrix has channels only.
-
-    Args:
-        student_points: `[B, C_i, H_i, W_i]` each, shallow to deep.
-        teacher_points: As many, as wide each; gradients flow to them too, for their adapters' sake.
-        max_distance: Pairs of points up to so far apart are compared.
-        reduction: "sum" is lambda_b = 1, as printed; "mean" is lambda_b = 1 / (number of entries of G_b), which makes
-            wide and narrow points weigh alike and keeps the loss near that of the task.
-
-    Returns:
-        Scalar, float32 at least, >= 0.
-
-    Raises:
-        UsageError: If the points are not as many, not as wide, or too few for the distance.
-
-    Source:
-        Chou, Chiu and Liao, "Cross-layer knowledge distillation with KL divergence and offline ensemble for
-        compressing deep neural network", APSIPA Transactions 10, 2021, e18. Distance 1 is Yim et al., CVPR 2017.
-    """
-    both = paired(student_points, teacher_points)
-    check_widths(both)
-    student = cross_layer_matrices([student for student, _ in both], max_distance)
-    teacher = cross_layer_matrices([teacher for _, teacher in both], max_distance)
-    return matrix_distance(student, teacher, reduction)
-
-
-def cross_layer_matrices(points: Sequence[Tensor], max_distance: int = 3) -> tuple[Gram, ...]:
+def gram_matrices(points: Sequence[Tensor], max_distance: int) -> tuple[Gram, ...]:
     """The Gram matrices of one network between all its feature points up to a distance apart.
 
     A point is pooled once for each size, though several matrices read it.
@@ -125,19 +78,27 @@ def cross_layer_matrices(points: Sequence[Tensor], max_distance: int = 3) -> tup
     return tuple(matrices)
 
 
-def matrix_distance(student: Sequence[Gram], teacher: Sequence[Gram], reduction: Reduction = "sum") -> Tensor:
-    """(1 / B) * sum over pictures and matrices b of lambda_b * ||G_b(teacher) - G_b(student)||^2, Frobenius norm.
+def gram_distance(student: Sequence[Gram], teacher: Sequence[Gram], reduction: Reduction) -> Tensor:
+    """Cross-layer Gram loss: (1 / B) * sum over images and pairs b of lambda_b * ||G_b(teacher) - G_b(student)||^2.
+
+    The norm is Frobenius's. Teacher and student may differ in the size of their maps, since a Gram matrix has channels
+    only. Gradients flow to the teacher's maps too, for their adapters' sake.
 
     Args:
-        student: One at least.
+        student: The matrices of its pairs of points, one at least.
         teacher: As many, of the same shapes.
-        reduction: As of `cross_layer_loss`.
+        reduction: "sum" is lambda_b = 1, as printed; "mean" is lambda_b = 1 / (number of entries of G_b), which makes
+            wide and narrow points weigh alike and keeps the loss near that of the task.
 
     Returns:
-        Scalar, >= 0 but for rounding.
+        Scalar, float32 at least, >= 0 but for rounding.
 
     Raises:
         UsageError: If the matrices are not as many or not as large; an adapter on the teacher's maps is the cure.
+
+    Source:
+        Chou, Chiu and Liao, "Cross-layer knowledge distillation with KL divergence and offline ensemble for
+        compressing deep neural network", APSIPA Transactions 10, 2021, e18. Distance 1 is Yim et al., CVPR 2017.
     """
     sizes = [[matrix.shape for matrix in matrices] for matrices in (student, teacher)]
     if sizes[0] != sizes[1]:
@@ -151,6 +112,55 @@ def matrix_distance(student: Sequence[Gram], teacher: Sequence[Gram], reduction:
         for of_student, of_teacher in zip(student, teacher, strict=True)
     ]
     return torch.stack(terms).sum() / len(student[0].first)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrossLayer(Term[tuple[Gram, ...]]):
+    """Cross-layer Gram loss of two networks, `gram_distance` of their `gram_matrices`.
+
+    Attributes:
+        max_distance: How many feature points apart two points of a matrix are at most; 3 is published.
+        reduction: Whether the squared differences of a matrix's entries are averaged, or summed as printed.
+    """
+
+    max_distance: int = 3
+    reduction: Reduction = "mean"
+
+    def __post_init__(self) -> None:
+        """Refuse a distance that cannot mean anything.
+
+        Raises:
+            UsageError: A distance below 1.
+        """
+        if self.max_distance < 1:
+            raise UsageError(
+                f"found --cross {self.max_distance}; expected 1 (neighbouring feature points only) or more; "
+                "3 is published; --method kl has no cross-layer term"
+            )
+
+    def read(self, network: Knowledge) -> tuple[Gram, ...]:
+        """The matrices of all pairs of points."""
+        return gram_matrices(network.points, self.max_distance)
+
+    def compare(self, student: tuple[Gram, ...], teacher: tuple[Gram, ...], labels: Tensor) -> Tensor:
+        """Their distance."""
+        return gram_distance(student, teacher, self.reduction)
+
+    def require_points(self, num_points: int) -> None:
+        """The largest distance needs one point more."""
+        point_pairs(num_points, self.max_distance)
+
+
+METHOD = Method(
+    summary="cross entropy + KL + Gram matrices of points up to --cross apart",
+    source="Chou, Chiu and Liao, 2021, APSIPA Transactions (P1 + P2)",
+    cost="one forward pass of each teacher and a matrix product a pair of points",
+    needs="the same classes, as many points on both sides; adapters where widths differ",
+    has_points=True,
+    equal_widths=True,
+    weights=LossWeights(kl=1.0, knowledge=1.0),  # as printed
+    term=CrossLayer,
+)
 
 
 def _listed(sizes: Sequence[tuple[int, int]]) -> str:
