@@ -5,7 +5,7 @@ import torch
 
 from studentsearch.distill.gram import Gram, squared_distance
 from studentsearch.distill.loss import Knowledge
-from studentsearch.distill.losses.cross_layer import CrossLayer, PointPair, gram_matrices, point_pairs
+from studentsearch.distill.losses.cross_layer import CrossLayer, gram_matrices, point_pairs
 from studentsearch.distill.losses.fsp import Fsp
 from studentsearch.distill.maps import pooled
 from studentsearch.errors import UsageError
@@ -89,9 +89,8 @@ def test_pooling_is_average_pooling(size):
 
 
 def test_pairs_of_points():
-    pairs = [(pair.shallow, pair.deep) for pair in point_pairs(4, 3)]
-    assert pairs == [(0, 1), (1, 2), (2, 3), (0, 2), (1, 3), (0, 3)]
-    assert point_pairs(2, 1) == (PointPair(shallow=0, deep=1),)
+    assert point_pairs(4, 3) == ((0, 1), (1, 2), (2, 3), (0, 2), (1, 3), (0, 3))
+    assert point_pairs(2, 1) == ((0, 1),)
     assert [len(point_pairs(6, distance)) for distance in (1, 2, 3, 4)] == [5, 9, 12, 14]
 
 

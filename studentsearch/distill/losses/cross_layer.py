@@ -16,20 +16,7 @@ from studentsearch.errors import UsageError
 Reduction = Literal["sum", "mean"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PointPair:
-    """Two feature points between which a Gram matrix is taken.
-
-    Attributes:
-        shallow: Index of the point nearer to the image, from 0.
-        deep: Index of the other, larger.
-    """
-
-    shallow: int
-    deep: int
-
-
-def point_pairs(num_points: int, max_distance: int) -> tuple[PointPair, ...]:
+def point_pairs(num_points: int, max_distance: int) -> tuple[tuple[int, int], ...]:
     """All pairs of feature points at distances 1 to `max_distance`.
 
     Args:
@@ -37,7 +24,7 @@ def point_pairs(num_points: int, max_distance: int) -> tuple[PointPair, ...]:
         max_distance: Largest difference of two points' indices, from 1 to `num_points` - 1.
 
     Returns:
-        The pairs, nearest first, and shallow to deep within a distance.
+        Indices of both points of each, the shallow one first; near pairs first, and shallow to deep within a distance.
 
     Raises:
         UsageError: If there are no such pairs; choose a distance within the range that the message names.
@@ -49,7 +36,7 @@ def point_pairs(num_points: int, max_distance: int) -> tuple[PointPair, ...]:
             f"expected at least {max_distance + 1} points; {cure}"
         )
     return tuple(
-        PointPair(shallow=shallow, deep=shallow + distance)
+        (shallow, shallow + distance)
         for distance in range(1, max_distance + 1)
         for shallow in range(num_points - distance)
     )
@@ -72,9 +59,9 @@ def gram_matrices(points: Sequence[Tensor], max_distance: int) -> tuple[Gram, ..
     """
     sized = [[in_full_precision(as_map(point))] for point in points]
     matrices = []
-    for pair in point_pairs(len(points), max_distance):
-        size = smaller_size(sized[pair.shallow][0], sized[pair.deep][0])
-        matrices.append(Gram(_pooled_once(sized[pair.shallow], size), _pooled_once(sized[pair.deep], size)))
+    for shallow, deep in point_pairs(len(points), max_distance):
+        size = smaller_size(sized[shallow][0], sized[deep][0])
+        matrices.append(Gram(_pooled_once(sized[shallow], size), _pooled_once(sized[deep], size)))
     return tuple(matrices)
 
 
