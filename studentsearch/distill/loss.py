@@ -11,6 +11,7 @@ from studentsearch.errors import UsageError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from studentsearch.distill.clipping import ClippingMode
     from studentsearch.distill.warm_up import WarmUp
 
 
@@ -66,6 +67,38 @@ class LossWeights:
     cross_entropy: float = 1.0
     kl: float = 0.0
     knowledge: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DistillationTerms:
+    """The loss in full: weights.cross_entropy CE + weights.kl mean_k KL_k + weights.knowledge mean_k K_k.
+
+    Attributes:
+        weights: Of the three terms.
+        term: The knowledge term K of one teacher: the method's own, beside CE and KL; None where there is none.
+        temperature: Of both softmax outputs in the KL term.
+        squared_temperature: Whether the KL term is multiplied by temperature ** 2.
+        reverse: Whether the KL term is KL(student || teacher).
+        clipping: Whether the gradient of the knowledge term is scaled by its ratio to the others'; "off" with a first
+            stage, in which there are no others.
+        first_stage: Share of the steps, from the first, in which the knowledge term alone is minimised; after them
+            it rests. 0 minimises all terms together throughout.
+        warm_up: How the knowledge term's weight grows; None leaves it whole.
+    """
+
+    weights: LossWeights
+    term: AnyTerm | None = None
+    temperature: float = 4.0
+    squared_temperature: bool = False
+    reverse: bool = False
+    clipping: ClippingMode = "off"
+    first_stage: float = 0.0
+    warm_up: WarmUp | None = None
+
+    @property
+    def needs_teachers(self) -> bool:
+        """Whether a teacher is asked at all."""
+        return self.term is not None or self.weights.kl > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

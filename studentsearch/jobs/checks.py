@@ -180,7 +180,7 @@ def require_distill(
     if out is not None:
         require_place(out, "distill")
     chosen = chosen_method(method)  # last, since most losses need torch
-    if chosen.needs_teachers and not is_found:
+    if chosen.terms.needs_teachers and not is_found:
         _require_teachers(str(student), choices, data)
 
 

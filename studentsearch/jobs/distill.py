@@ -220,7 +220,7 @@ def _open_found(options: DistillOptions, folder: Path, progress: Progress) -> _P
 
 def _open_named(options: DistillOptions, chosen: ChosenMethod, progress: Progress) -> _Parts:
     """A network by name, whose teachers are named as well."""
-    name, needs_teachers = str(options.student), chosen.needs_teachers
+    name, needs_teachers = str(options.student), chosen.terms.needs_teachers
     choices = teacher_choices(options.teachers, options.weights) if options.teachers else []
     normalization = common_normalization(choices, options.data) if needs_teachers else None
     data = open_data(options.data, name, normalization, progress)

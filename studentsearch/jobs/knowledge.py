@@ -12,8 +12,7 @@ from torch import Tensor, nn
 
 from studentsearch.distill.adapters import Adapters
 from studentsearch.distill.loss import Knowledge
-from studentsearch.distill.objective import Distillation, DistillationTerms, Observe
-from studentsearch.distill.warm_up import WarmUp
+from studentsearch.distill.objective import Distillation, Observe
 from studentsearch.engine.runtime import Runtime
 from studentsearch.graph.feature_points import FeaturePoint, feature_points, match_points
 from studentsearch.graph.named_points import named_points
@@ -23,34 +22,6 @@ from studentsearch.jobs.method_options import SHARED_SETTINGS, ChosenMethod
 from studentsearch.randomness import generator
 from studentsearch.runs.files import JsonValue
 from studentsearch.student.taps import tapped
-
-
-def distillation_terms(chosen: ChosenMethod) -> DistillationTerms:
-    """The loss in full.
-
-    Args:
-        chosen: The method.
-
-    Returns:
-        The terms.
-    """
-    options, has_term = chosen.options, chosen.term is not None
-    return DistillationTerms(
-        weights=chosen.weights,
-        term=chosen.term,
-        temperature=options.temperature,
-        squared_temperature=options.squared_temperature,
-        reverse=options.reverse,
-        clipping=options.clipping if has_term else "off",
-        first_stage=chosen.method.first_stage if has_term else 0.0,
-        warm_up=_warm_up(options.warm_up_epochs, chosen.method.warm_up) if has_term else None,
-    )
-
-
-def _warm_up(epochs: int | None, published: WarmUp | None) -> WarmUp | None:
-    if epochs is None:
-        return published
-    return WarmUp(epochs=epochs) if epochs else None
 
 
 def advice(chosen: ChosenMethod) -> str:
@@ -63,7 +34,7 @@ def advice(chosen: ChosenMethod) -> str:
 
 def terms_as_json(chosen: ChosenMethod) -> dict[str, JsonValue]:
     """Everything of the loss that decides a run's outcome, defaults filled in."""
-    terms, options = distillation_terms(chosen), chosen.options
+    terms, options = chosen.terms, chosen.options
     found: dict[str, JsonValue] = {
         "weights": asdict(terms.weights),
         "temperature": terms.temperature,
@@ -116,8 +87,8 @@ def plan_points(chosen: ChosenMethod, student: Network, teachers: Sequence[Netwo
     teacher_points = tuple(_points(network, chosen.options.teacher_points) for network in teachers)
     for points in teacher_points:
         match_points(points, student_points)
-    if chosen.term is not None:
-        chosen.term.require_points(len(student_points))
+    if chosen.terms.term is not None:
+        chosen.terms.term.require_points(len(student_points))
     return PointPlan(chosen=chosen, student=student_points, teachers=teacher_points)
 
 
@@ -155,7 +126,7 @@ def make_objective(
     return Distillation(
         _observe(student, plan.student),
         [_observe(teacher, points) for teacher, points in zip(teachers, plan.teachers, strict=True)],
-        distillation_terms(plan.chosen),
+        plan.chosen.terms,
         parameters=tuple(student.module.parameters()),
         adapters=adapters,
         autocast=runtime.autocast,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from studentsearch.distill.loss import AnyTerm, LossWeights, Method
+from studentsearch.distill.loss import AnyTerm, DistillationTerms, LossWeights, Method
 from studentsearch.distill.methods import method
+from studentsearch.distill.warm_up import WarmUp
 from studentsearch.errors import UsageError
 
 if TYPE_CHECKING:
@@ -82,25 +83,19 @@ class ChosenMethod:
     Attributes:
         method: Its row of the table.
         options: What the user chose.
-        weights: Of the three terms, not all 0.
-        term: The knowledge term with its settings; None of methods that have none, and where its weight is 0.
+        terms: The loss in full; without a knowledge term where its weight is 0.
     """
 
     method: Method
     options: MethodOptions
-    weights: LossWeights
-    term: AnyTerm | None
-
-    @property
-    def needs_teachers(self) -> bool:
-        """Whether a teacher is asked at all."""
-        return self.weights.kl > 0 or self.term is not None
+    terms: DistillationTerms
 
     @property
     def temperature(self) -> float | None:
         """The temperature of the softened answers that are compared; None where feature maps alone are."""
-        has_softened = self.term is not None and SHARED_SETTINGS[0] in _setting_names(type(self.term))
-        return self.options.temperature if self.weights.kl > 0 or has_softened else None
+        terms = self.terms
+        is_softened = terms.weights.kl > 0 or hasattr(terms.term, "temperature")
+        return terms.temperature if is_softened else None
 
 
 def chosen_method(options: MethodOptions) -> ChosenMethod:
@@ -121,15 +116,32 @@ def chosen_method(options: MethodOptions) -> ChosenMethod:
             f"found --clip {options.clipping} with --method {chosen.name}, whose term is minimised alone; "
             "expected another beside it that a ratio is taken to; leave --clip out, or take --method fsp_kd"
         )
-    weights = LossWeights(
-        cross_entropy=_given(options.cross_entropy, chosen.weights.cross_entropy),
-        kl=_given(options.kl, chosen.weights.kl),
-        knowledge=_given(options.knowledge, chosen.weights.knowledge),
-    )
-    term = _term(chosen, options)
-    if not (weights.cross_entropy > 0 or weights.kl > 0 or (term is not None and weights.knowledge > 0)):
+    weights, term = _weights(chosen, options), _term(chosen, options)
+    has_term = term is not None and weights.knowledge > 0
+    if not (weights.cross_entropy > 0 or weights.kl > 0 or has_term):
         raise UsageError(f"found only weights of 0 for --method {chosen.name}; give one of its terms a weight")
-    return ChosenMethod(method=chosen, options=options, weights=weights, term=term if weights.knowledge > 0 else None)
+    terms = DistillationTerms(
+        weights=weights,
+        term=term if has_term else None,
+        temperature=options.temperature,
+        squared_temperature=options.squared_temperature,
+        reverse=options.reverse,
+        clipping=options.clipping if has_term else "off",
+        first_stage=chosen.first_stage if has_term else 0.0,
+        warm_up=_warm_up(options.warm_up_epochs, chosen.warm_up) if has_term else None,
+    )
+    return ChosenMethod(method=chosen, options=options, terms=terms)
+
+
+def _weights(chosen: Method, options: MethodOptions) -> LossWeights:
+    given = {"cross_entropy": options.cross_entropy, "kl": options.kl, "knowledge": options.knowledge}
+    return replace(chosen.weights, **{name: weight for name, weight in given.items() if weight is not None})
+
+
+def _warm_up(epochs: int | None, published: WarmUp | None) -> WarmUp | None:
+    if epochs is None:
+        return published
+    return WarmUp(epochs=epochs) if epochs else None
 
 
 def _term(chosen: Method, options: MethodOptions) -> AnyTerm | None:
@@ -170,7 +182,3 @@ def _unknown_setting(name: str, method_name: str, names: tuple[str, ...]) -> str
     found = OPTIONS_OF_SETTINGS.get(name, f"--loss-setting {name}")
     expected = f"nearest: {', '.join(nearest)}" if nearest else "it has none; leave it out"
     return f"found {found} with --method {method_name}, which has no such setting; {expected}"
-
-
-def _given(value: float | None, default: float) -> float:
-    return default if value is None else value

@@ -12,6 +12,7 @@ from studentsearch.jobs.method_options import MethodOptions
 from studentsearch.jobs.recipe import TrainingRecipe
 
 _CROSS_LAYER = "Chou, Chiu and Liao, APSIPA Transactions on Signal and Information Processing 10, 2021, e18"
+_PUBLISHED = MethodOptions(name="cross_layer", clipping="printed")
 _SEARCH = "Gu and Tresp, Search for Better Students to Learn Distilled Knowledge, 2020"
 
 
@@ -41,20 +42,20 @@ class Pair:
         teacher: Model name.
         student: Model name.
         via: Model name of the temporal network that learns from the teacher and teaches the student; None for none.
-        method: The loss.
         recipe: Name of the recipe.
         data: Name of the data; `imagenet64` still needs the user's path.
         source: The publication.
+        method: The loss.
     """
 
     name: str
     teacher: str
     student: str
     via: str | None
-    method: MethodOptions
     recipe: str
     data: str
     source: str
+    method: MethodOptions = _PUBLISHED
 
 
 # A quarter of the epochs at each rate: 0.01, 0.001, 0.0001, 0.00001.
@@ -102,17 +103,7 @@ _RECIPES = (
 
 def _pair(name: str, teacher: str, student: str, recipe: str, *, via: str | None = None) -> Pair:
     data = "imagenet64" if recipe == "cross-layer-imagenet64" else "cifar100"
-    method = MethodOptions(name="cross_layer", clipping="printed")
-    return Pair(
-        name=name,
-        teacher=teacher,
-        student=student,
-        via=via,
-        method=method,
-        recipe=recipe,
-        data=data,
-        source=_CROSS_LAYER,
-    )
+    return Pair(name=name, teacher=teacher, student=student, via=via, recipe=recipe, data=data, source=_CROSS_LAYER)
 
 
 _PAIRS = (

@@ -10,9 +10,9 @@ from torch.nn import functional as F
 
 from studentsearch.distill.adapters import Adapters
 from studentsearch.distill.clipping import clipping
-from studentsearch.distill.loss import Knowledge, LossWeights
+from studentsearch.distill.loss import DistillationTerms, Knowledge, LossWeights
 from studentsearch.distill.methods import method, methods
-from studentsearch.distill.objective import Distillation, DistillationTerms
+from studentsearch.distill.objective import Distillation
 from studentsearch.divergence import distillation_kl
 from studentsearch.engine.objective import Moment
 

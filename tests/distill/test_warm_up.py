@@ -7,7 +7,6 @@ from studentsearch.distill.methods import method
 from studentsearch.distill.warm_up import WarmUp
 from studentsearch.engine.objective import Moment
 from studentsearch.errors import UsageError
-from studentsearch.jobs.knowledge import distillation_terms
 from studentsearch.jobs.method_options import MethodOptions, chosen_method
 
 
@@ -39,7 +38,7 @@ def test_only_the_knowledge_term_is_warmed_up():
 
 def test_a_user_may_choose_its_length():
     def warm_up(**chosen: object) -> WarmUp | None:
-        return distillation_terms(chosen_method(MethodOptions(**chosen))).warm_up
+        return chosen_method(MethodOptions(**chosen)).terms.warm_up
 
     assert warm_up(name="dkd") == WarmUp(epochs=20, share=0.5)
     assert warm_up(name="dkd", warm_up_epochs=0) is None

@@ -107,7 +107,7 @@ class CrossLayer(Term[tuple[Gram, ...]]):
 
     Attributes:
         max_distance: How many feature points apart two points of a matrix are at most; 3 is published.
-        reduction: Whether the squared differences of a matrix's entries are averaged, or summed as printed.
+        reduction: As of `gram_distance`.
     """
 
     max_distance: int = 3

@@ -28,7 +28,7 @@ def dkd_loss(
 
     TCKD = KL(b_T || b_S) with b = (p_target, 1 - p_target); NCKD = KL(q_T || q_S) with q the softmax over the other
     classes. KL itself is TCKD + (1 - p_T,target) * NCKD. The authors' code raises the loss over the first 20 epochs,
-    as the row below says; this function is the loss itself.
+    as the row of the table does; this function is the loss itself.
 
     Args:
         student_logits: `[B, C]`, C >= 2.
@@ -65,14 +65,7 @@ def dkd_loss(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dkd(Term[Tensor]):
-    """Decoupled loss of two networks' logits, `dkd_loss`.
-
-    Attributes:
-        temperature: What both logits are divided by.
-        squared_temperature: Whether the loss is multiplied by temperature ** 2, as published.
-        alpha: Weight of the target class's part.
-        beta: Weight of the other classes' part.
-    """
+    """Decoupled loss of two networks' logits, `dkd_loss` with its settings."""
 
     temperature: float = 4.0
     squared_temperature: bool = True

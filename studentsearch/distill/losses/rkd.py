@@ -63,8 +63,8 @@ def rkd_loss(student: Relations, teacher: Relations, *, distance_weight: float, 
     Args:
         student: Of its embeddings `[B, D_S]`.
         teacher: Of embeddings `[B, D_T]`; the widths may differ.
-        distance_weight: >= 0.
-        angle_weight: >= 0.
+        distance_weight: >= 0; 25 is what the authors' code takes for classification.
+        angle_weight: >= 0; 50 likewise.
 
     Returns:
         Scalar, float32 at least, >= 0; 0 for a batch of one image, and without angles for one of two.
@@ -78,12 +78,7 @@ def rkd_loss(student: Relations, teacher: Relations, *, distance_weight: float, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rkd(Term[Relations]):
-    """Relational loss of two networks, `rkd_loss` on the embeddings at the last feature point.
-
-    Attributes:
-        distance_weight: Weight of the distances; 25 is what the authors' code takes for classification.
-        angle_weight: Weight of the angles; 50 likewise.
-    """
+    """Relational loss of two networks, `rkd_loss` with its settings on the embeddings at the last feature point."""
 
     distance_weight: Annotated[float, Meta(ge=0)] = 25.0
     angle_weight: Annotated[float, Meta(ge=0)] = 50.0

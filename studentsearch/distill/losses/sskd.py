@@ -79,11 +79,7 @@ def right_singular_vectors(maps: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SingularVectors(Term[tuple[Tensor, ...]]):
-    """Singular vector loss of two networks' feature points, `singular_vector_loss`.
-
-    Attributes:
-        num_vectors: Singular vectors kept of every point, >= 1; 1 as the source chooses.
-    """
+    """Singular vector loss of two networks' feature points, `singular_vector_loss` with its setting."""
 
     num_vectors: Annotated[int, Meta(ge=1)] = 1
 
