@@ -10,6 +10,7 @@ import msgspec
 import torch
 from torch import Tensor, nn
 
+from studentsearch.decoding import JsonValue
 from studentsearch.distill.adapters import Adapters
 from studentsearch.distill.loss import Knowledge
 from studentsearch.distill.objective import Distillation, Observe
@@ -20,7 +21,6 @@ from studentsearch.graph.network import Network
 from studentsearch.graph.outputs import network_place, toward_logits
 from studentsearch.jobs.method_options import SHARED_SETTINGS, ChosenMethod
 from studentsearch.randomness import generator
-from studentsearch.runs.files import JsonValue
 from studentsearch.student.taps import tapped
 
 

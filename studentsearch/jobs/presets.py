@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from studentsearch.errors import UsageError
 from studentsearch.jobs.method_options import MethodOptions
-from studentsearch.jobs.recipe import TrainingRecipe
+from studentsearch.records.recipe import TrainingRecipe
 
 _CROSS_LAYER = "Chou, Chiu and Liao, APSIPA Transactions on Signal and Information Processing 10, 2021, e18"
 _PUBLISHED = MethodOptions(name="cross_layer", clipping="printed")
