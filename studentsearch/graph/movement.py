@@ -7,7 +7,7 @@ Such an operation is run on the numbers of its input's entries. Where a chain of
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -139,6 +139,33 @@ def picked_channels(base: Node, entries: Tensor) -> Indices | None:
     whole = _rows(numbers(base.shape)[0], axis)
     expected = torch.where(channels[:, None] >= 0, whole[channels.clamp(min=0)], -1)
     return channels.numpy() if torch.equal(rows, expected) else None
+
+
+def picks_at_every_size(value: Moved, channels: Indices) -> bool:
+    """Whether a chain of movements that picks channels of images of one size does so of larger ones.
+
+    An exchange of two axes of size 1, or a part as long as the whole, changes nothing at this size alone.
+
+    Args:
+        value: What was moved.
+        channels: What `picked_channels` found.
+
+    Returns:
+        True also where the movements name sizes, so that nothing can be said of others.
+    """
+    base = value.base
+    shape = tuple(size if axis == base.axis else size + 1 + axis for axis, size in enumerate(base.shape))
+    larger = replace(base, shape=shape)
+    try:
+        entries = _run_all(value, numbers(shape))
+    except (IndexError, RuntimeError):
+        return True
+    picked = picked_channels(larger, entries)
+    return picked is not None and np.array_equal(picked, channels)
+
+
+def _run_all(value: Moved, entries: Tensor) -> Tensor:
+    return run(value.operation, entries if value.parent is None else _run_all(value.parent, entries))
 
 
 def _rows(entries: Tensor, axis: int) -> Tensor:

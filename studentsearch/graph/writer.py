@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from studentsearch.errors import UnsupportedGraphError
 from studentsearch.graph.arguments import Argument
 from studentsearch.graph.functional import MIXED
@@ -13,6 +15,7 @@ from studentsearch.graph.movement import (
     of_any_size,
     passage,
     picked_channels,
+    picks_at_every_size,
     regrouped,
     run,
     with_batch_first,
@@ -51,7 +54,7 @@ class NodeWriter:
 
     def _settle(self, value: Moved) -> Node:
         channels = picked_channels(value.base, value.entries)
-        if channels is not None:
+        if channels is not None and picks_at_every_size(value, channels):
             return self.select(value.base, tuple(channels.tolist()))
         value = with_batch_first(value)
         if value.entries.shape[0] != 1 or moves_batch(_all_arguments(value.operation)):
@@ -61,9 +64,9 @@ class NodeWriter:
             for operation in regrouped(source.shape, value.shape):
                 source = self._moved_node(of_any_size(operation, source), source)
             return source
-        own = run(value.operation, numbers(source.shape))
-        channels = picked_channels(source, own)
-        if channels is not None:
+        alone = replace(value, base=source, entries=run(value.operation, numbers(source.shape)), parent=None)
+        channels = picked_channels(source, alone.entries)
+        if channels is not None and picks_at_every_size(alone, channels):
             return self.select(source, tuple(channels.tolist()))
         return self._moved_node(value.operation, source)
 

@@ -18,7 +18,8 @@ from studentsearch.graph.permitted import function_of
 from studentsearch.graph.rules import COMPARISONS, DROPOUTS, ELEMENTWISE, rule_of
 from studentsearch.graph.weighted import CONVOLUTIONS
 from studentsearch.student.shrink import shrunk_operation, shrunk_state
-from studentsearch.student.sizes import per_axis, positions
+from studentsearch.student.sizes import positions
+from studentsearch.student.windows import per_axis
 
 
 def folded_value(
