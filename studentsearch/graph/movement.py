@@ -18,7 +18,7 @@ from studentsearch.graph.arguments import BATCH, INPUT, Argument, decode, resolv
 from studentsearch.graph.describe import layer_class, make_layer
 from studentsearch.graph.links import Indices, all_of, taking
 from studentsearch.graph.network import Node, Operation, call
-from studentsearch.graph.passages import Passage
+from studentsearch.graph.passages import Passage, Step
 
 _REGROUPING = frozenset({"torch.reshape", "Tensor.reshape", "Tensor.view_as", "Tensor.reshape_as"}) | {
     "torch.flatten",
@@ -229,6 +229,46 @@ def _is_repeated(rows: Indices) -> bool:
     return bool((np.sort(rows, axis=1) == np.sort(rows[:1], axis=1)).all())
 
 
+def regrouping(operation: Operation, source: Node, after: tuple[int, ...]) -> tuple[Operation, ...]:
+    """A movement that joins or splits axes as calls that name these.
+
+    Args:
+        operation: The movement; one that names its axes keeps them, whatever other axes would do at this size.
+        source: The node that it reads.
+        after: Its shape without the batch.
+
+    Returns:
+        Calls of torch.flatten and torch.unflatten, in order.
+    """
+    step, rank, arguments = (
+        Step(operation=operation, sources=(), shape=after),
+        len(source.shape) + 1,
+        operation.arguments,
+    )
+    match operation.name:
+        case "torch.flatten" | "Flatten":
+            is_call = operation.kind == "Call"
+            start = step.argument("start_dim", 1, 0) if is_call else arguments["start_dim"]
+            end = step.argument("end_dim", 2, -1) if is_call else arguments["end_dim"]
+            assert isinstance(start, int)
+            assert isinstance(end, int)
+            if start % rank:
+                joins = start % rank < end % rank
+                return (call("torch.flatten", (INPUT, 0), start % rank, end % rank),) if joins else ()
+        case "torch.unflatten" | "Unflatten":
+            is_call = operation.kind == "Call"
+            axis = step.argument("dim", 1) if is_call else arguments["dim"]
+            sizes = step.argument("sizes", 2) if is_call else arguments["unflattened_size"]
+            if isinstance(axis, int) and axis % rank and isinstance(sizes, tuple):
+                axis = axis % rank
+                known = after[axis - 1 : axis - 1 + len(sizes)]
+                split = call("torch.unflatten", (INPUT, 0), axis, known if axis == source.axis + 1 else sizes)
+                return (split,) if len(sizes) > 1 else ()
+        case _:
+            pass
+    return regrouped(source.shape, after)
+
+
 def regrouped(before: tuple[int, ...], after: tuple[int, ...]) -> tuple[Operation, ...]:
     """A reshape as the axes that it joins and splits, which holds for pictures of other sizes as well.
 
@@ -269,7 +309,7 @@ def of_any_size(operation: Operation, source: Node) -> Operation:
         return operation
     tensor, axis, sizes = arguments
     assert isinstance(sizes, tuple)
-    return call("torch.unflatten", tensor, axis, (-1, *sizes[1:]))
+    return operation if -1 in sizes else call("torch.unflatten", tensor, axis, (-1, *sizes[1:]))
 
 
 def _groups(before: tuple[int, ...], after: tuple[int, ...]) -> list[tuple[int, int]]:

@@ -16,7 +16,7 @@ from studentsearch.graph.movement import (
     passage,
     picked_channels,
     picks_at_every_size,
-    regrouped,
+    regrouping,
     run,
     with_batch_first,
 )
@@ -61,7 +61,7 @@ class NodeWriter:
             raise UnsupportedGraphError(MIXED)
         source = value.base if value.parent is None else self.moved(value.parent)
         if is_regrouping(value.operation):
-            for operation in regrouped(source.shape, value.shape):
+            for operation in regrouping(value.operation, source, value.shape):
                 source = self._moved_node(of_any_size(operation, source), source)
             return source
         alone = replace(value, base=source, entries=run(value.operation, numbers(source.shape)), parent=None)

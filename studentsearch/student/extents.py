@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import torch
 
 from studentsearch.graph.movement import run
-from studentsearch.graph.network import Argument, Network, Node
+from studentsearch.graph.network import Argument, Network, Node, Operation
 from studentsearch.graph.passages import Step, elementwise, num_spatial_axes, reduced_axes, reduction, typed
 from studentsearch.graph.rules import POOLS, rule_of
 from studentsearch.graph.weighted import CONVOLUTIONS, TRANSPOSED, batch_norm, group_norm, layer_norm
@@ -24,7 +26,7 @@ _MOVING = frozenset({
     *("torch.flip", "torch.fliplr", "torch.flipud", "torch.rot90", "torch.roll", "torch.channel_shuffle"),
     "ChannelShuffle",
 })
-_WHOLE_AXIS = ("$slice", None, None, None)
+_REST = ("$ellipsis",)
 _PRIMES = ((1009, 1013, 1019, 1021, 1031, 1033), (2003, 2011, 2017, 2027, 2029, 2039))
 
 
@@ -94,8 +96,10 @@ class ExtentsOf:
             # Images of one size are of one size in every call.
             places = node.shape[1:]
             return (node.shape[0], *(self._terms.term("image", places, axis) for axis in range(len(places))))
-        if kind in {"Parameter", "Output"} or not given:
+        if kind == "Parameter" or not given:
             return node.shape
+        if kind == "Output":
+            return given[0]
         if kind == "Constant":
             return self._of_constant(node, given)
         if name in _SAME or rule in {batch_norm, group_norm, layer_norm, typed}:
@@ -191,8 +195,9 @@ class ExtentsOf:
         if operation.name in {"torch.flatten", "Flatten"}:
             start, end = _flattened_axes(node, len(first))
             return (*first[:start], self._terms.total("product", first[start : end + 1]), *first[end + 1 :])
-        is_item = operation.name == "operator.getitem" and _takes_whole_axes(operation.arguments["arguments"])
-        if not (is_item or operation.name in _MOVING) or len(first) > len(_PRIMES[0]):
+        if operation.name == "operator.getitem":
+            return self._of_index(operation, first)
+        if operation.name not in _MOVING or len(first) > len(_PRIMES[0]):
             return None
         lengths = [
             [one if isinstance(one, int) else prime for one, prime in zip(first, primes, strict=False)]
@@ -211,6 +216,40 @@ class ExtentsOf:
             for axis, pair in enumerate(zip(one[1:], other[1:], strict=True))
         )
 
+    def _of_index(self, operation: Operation, first: Extents) -> Extents | None:
+        """What is left of indexing by numbers and slices."""
+        arguments = operation.arguments["arguments"]
+        index = arguments[1] if isinstance(arguments, tuple) else None
+        parts = (index,) if not isinstance(index, tuple) or index[:1] in {("$slice",), (_REST[0],)} else index
+        num_named = sum(part is not None and part != _REST for part in parts)
+        axes = iter((1, *first))  # the batch as well
+        found: list[Extent] = []
+        for part in (*parts, *(() if _REST in parts else (_REST,))):
+            match part:
+                case None:
+                    found.append(1)
+                case bool():
+                    return None
+                case int():
+                    next(axes)
+                case ("$slice", start, stop, step):
+                    found.append(self._sliced(next(axes), (start, stop, step)))
+                case ("$ellipsis",):
+                    found += islice(axes, len(first) + 1 - num_named)
+                case _:
+                    return None
+        return tuple(found[1:])
+
+    def _sliced(self, base: Extent, bounds: tuple[Argument, Argument, Argument]) -> Extent:
+        start, stop, step = bounds
+        if isinstance(base, int):
+            return len(range(base)[slice(*(part if isinstance(part, int) else None for part in bounds))])
+        first, each = (given if isinstance(given, int) else default for given, default in ((start, 0), (step, 1)))
+        last = 0 if stop is None else stop
+        if first < 0 or each < 1 or not isinstance(last, int) or last > 0 or (stop is not None and not last):
+            return self._terms.term("of", "a slice", bounds, base)
+        return self._terms.window(base, last - first - 1, each)
+
 
 def _flattened_axes(node: Node, rank: int) -> tuple[int, int]:
     """The first and the last axis of the source that a flattening joins, without the batch."""
@@ -221,10 +260,3 @@ def _flattened_axes(node: Node, rank: int) -> tuple[int, int]:
         given = (step.argument("start_dim", 1, 0), step.argument("end_dim", 2, -1))
     start, end = (axis % (rank + 1) - 1 for axis in given if isinstance(axis, int))
     return start, end
-
-
-def _takes_whole_axes(arguments: Argument) -> bool:
-    """Whether indexing takes single entries, whole axes and new ones alone."""
-    index = arguments[1] if isinstance(arguments, tuple) and len(arguments) > 1 else None
-    parts = (index,) if not isinstance(index, tuple) or index[:1] in {("$slice",), ("$ellipsis",)} else index
-    return all(part is None or isinstance(part, int) or part in {_WHOLE_AXIS, ("$ellipsis",)} for part in parts)

@@ -10,6 +10,7 @@ from io import StringIO
 import torch
 from torch import Tensor, nn
 
+from studentsearch.student.blank import blank_images
 from studentsearch.student.check import largest_difference
 
 TOLERANCE = 1e-4
@@ -18,6 +19,13 @@ _STEPS = (1, 2, 4, 8, 16, 32)
 _ADDED = ((1, 1, 1), (1, 2, 3), (2, 1, 2), (2, 2, 1), (3, 4, 1), (5, 3, 4), (-1, -1, -1), (-1, -2, -1), (-2, 1, 2))
 """Steps added to the axes of positions: square and not, an axis longer and shorter, so that what coincides by chance
 at the traced size is apart."""
+_ADDED_TO_SOME = (
+    *((1, 0, 0), (2, 0, 0), (3, 0, 0), (-1, 0, 0), (0, 1, 0), (0, 2, 0), (0, 3, 0), (0, -1, 0)),
+    *((0, 0, 1), (0, 0, 2), (0, 0, -1), (0, 1, 2), (1, 0, 2), (2, 1, 0)),
+)
+"""For networks that ask for the length of an axis, as linear layers of positions do."""
+_OF_ONE = ((0, 1, 2), (0, 1), (0,), (1,), (2,))
+"""Axes that are one long together: there torch repeats what it would otherwise take as it is."""
 _IMAGES = 2  # of a single one some norms leave nothing
 
 
@@ -32,17 +40,14 @@ def size_step(module: nn.Module, plain: nn.Module, input_shapes: tuple[tuple[int
     Returns:
         They were found to hold for sizes that differ on each axis by multiples of this; 0 where they do for none.
     """
-    return next(
-        (step for step in _STEPS if all(_holds(module, plain, shapes) for shapes in _other(input_shapes, step))), 0
-    )
+    return next((step for step in _STEPS if _holds_in_steps(module, plain, input_shapes, step)), 0)
 
 
 def random_images(module: nn.Module, shapes: tuple[tuple[int, ...], ...]) -> list[Tensor]:
     """A few images of each shape, of the module's own precision, always the same."""
     generator = torch.Generator().manual_seed(0)
-    parameter = next(module.parameters(), None)
-    dtype, device = (torch.float32, None) if parameter is None else (parameter.dtype, parameter.device)
-    return [torch.randn(_IMAGES, *shape, generator=generator).to(device, dtype) for shape in shapes]
+    blank = blank_images(module, shapes, number=_IMAGES)
+    return [torch.randn(image.shape, generator=generator).to(image) for image in blank]
 
 
 @torch.no_grad()
@@ -57,19 +62,36 @@ def answers(module: nn.Module, images: Sequence[Tensor]) -> object:
         module.train(was_training)
 
 
-def _other(input_shapes: tuple[tuple[int, ...], ...], step: int) -> Iterator[tuple[tuple[int, ...], ...]]:
+def _holds_in_steps(module: nn.Module, plain: nn.Module, input_shapes: tuple[tuple[int, ...], ...], step: int) -> bool:
+    """Whether both answer alike for sizes that differ by multiples of a step, on all axes or on some."""
+    for added in (_ADDED, _ADDED_TO_SOME):
+        is_taken = False
+        for shapes in _other(input_shapes, step, added):
+            is_alike = _is_alike(module, plain, shapes)
+            if is_alike is False:
+                return False
+            is_taken |= is_alike is not None
+        if is_taken:
+            return True
+    return True
+
+
+def _other(
+    input_shapes: tuple[tuple[int, ...], ...], step: int, added: tuple[tuple[int, ...], ...]
+) -> Iterator[tuple[tuple[int, ...], ...]]:
     """Shapes that are tried: two near the traced ones, and some near small ones that a multiple of 32 is taken from."""
-    near = ((step,) * 3, (_STEPS[-1],) * 3)
-    for added in near:
-        yield tuple(_shifted(shape, added) for shape in input_shapes)
-    small = tuple(
-        (shape[0], *(size - _STEPS[-1] * max((size - 1) // _STEPS[-1] - 1, 0) for size in shape[1:]))
-        for shape in input_shapes
-    )
-    for added in _ADDED if step > 1 or small != input_shapes else _ADDED[1:]:
-        shapes = tuple(_shifted(shape, tuple(step * steps for steps in added)) for shape in small)
-        if all(size > 0 for shape in shapes for size in shape):
+    small = tuple((shape[0], *map(_small, shape[1:])) for shape in input_shapes)
+    tried = [tuple(_shifted(shape, (more,) * 3) for shape in input_shapes) for more in (step, _STEPS[-1])]
+    tried += [tuple(_shifted(shape, tuple(step * steps for steps in each)) for shape in small) for each in added]
+    tried += [tuple(_with_ones(shape, axes, step) for shape in input_shapes) for axes in _OF_ONE]
+    for shapes in dict.fromkeys(tried):
+        if shapes != input_shapes and all(size > 0 for shape in shapes for size in shape):
             yield shapes
+
+
+def _with_ones(shape: tuple[int, ...], axes: tuple[int, ...], step: int) -> tuple[int, ...]:
+    """One position long on some axes, where that differs by a multiple of the step."""
+    return (shape[0], *(1 if axis in axes and size % step == 1 % step else size for axis, size in enumerate(shape[1:])))
 
 
 def _small(size: int) -> int:
@@ -82,15 +104,15 @@ def _shifted(shape: tuple[int, ...], added: tuple[int, ...]) -> tuple[int, ...]:
     return (shape[0], *(size + one for size, one in zip(shape[1:], more, strict=False)))
 
 
-def _holds(module: nn.Module, plain: nn.Module, shapes: tuple[tuple[int, ...], ...]) -> bool:
-    """Whether both answer alike, or the network itself takes no such images; what they print is not shown."""
+def _is_alike(module: nn.Module, plain: nn.Module, shapes: tuple[tuple[int, ...], ...]) -> bool | None:
+    """Whether both answer alike, None where the network itself takes no such images; what they print is not shown."""
     images = random_images(module, shapes)
     with redirect_stderr(StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             expected = answers(module, images)
         except Exception:  # whatever it raises, it takes no such images
-            return True
+            return None
         try:
             found = answers(plain, images)
         except Exception:  # sizes that do not fit raise many errors

@@ -135,6 +135,12 @@ def _are_equal_where_they_fit(terms: Sequence[Term]) -> bool:
     """Whether operands that are repeated to one another are as long as one another, wherever that can be done.
 
     They all grow with one axis of the images, so that one of them is one long for small images alone.
+
+    Args:
+        terms: Extents of one axis of each operand.
+
+    Returns:
+        False also where that is not known.
     """
     if len(terms) < 2 or len({_axis_of(term) for term in terms}) > 1 or _axis_of(terms[0]) is None:
         return len(terms) == 1
