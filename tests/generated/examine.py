@@ -7,7 +7,7 @@ import re
 import tempfile
 import traceback
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +32,7 @@ from studentsearch.student.slice import Cut, cut
 from studentsearch.student.source import model_source
 
 from .masked import Noise, UnmaskableError, masked_answer
-from .program import Program, images
+from .program import Program, images, tensors_of
 
 SHARES = (0.1, 0.5, 0.9)
 """Shares of gates that are closed; whatever one closes, the next closes as well."""
@@ -290,14 +290,6 @@ def written(student: Cut) -> nn.Module:
     assert isinstance(module, nn.Module)
     module.to(torch.float64).load_state_dict(student.tensors)
     return module
-
-
-def tensors_of(value: object) -> list[Tensor]:
-    """The tensors of an answer, in order."""
-    if isinstance(value, Tensor):
-        return [value]
-    assert isinstance(value, (tuple, list, Mapping))
-    return [tensor for item in (value.values() if isinstance(value, Mapping) else value) for tensor in tensors_of(item)]
 
 
 def difference(expected: Sequence[Tensor], found: Sequence[Tensor]) -> float:
