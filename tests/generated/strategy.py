@@ -133,7 +133,7 @@ def networks(draw: Callable[[st.SearchStrategy[object]], object]) -> Program:
 
 
 def _takes_one_image(program: Program) -> bool:
-    """Whether the network answers a batch of one image as any other: some norms refuse it, squeeze() takes the batch."""
+    """Whether the network answers one image as it answers several: some norms refuse it, squeeze() drops the batch."""
     module = program.module()
     try:
         with torch.no_grad():
