@@ -67,8 +67,8 @@ def answers(module: nn.Module, images: Sequence[Tensor]) -> object:
 def _holds_in_steps(module: nn.Module, plain: nn.Module, shapes: tuple[tuple[int, ...], ...], step: int) -> bool:
     """Whether both answer alike for sizes that differ by multiples of a step.
 
-    A network that takes none of the usual sizes is asked about many: one that names sizes takes a few by chance. Where
-    it takes its own alone, there is no other for which the layers would not hold.
+    A network that refuses some larger images is asked about more sizes: it names some, and takes others by chance.
+    Where it takes its own size alone, there is no other for which the layers would not hold.
 
     Args:
         module: The network.
@@ -79,16 +79,22 @@ def _holds_in_steps(module: nn.Module, plain: nn.Module, shapes: tuple[tuple[int
     Returns:
         False as soon as one size differs.
     """
+    is_taken = False
     for tried in (_other(shapes, step, _ADDED), _other(shapes, step, _ADDED_TO_SOME), _many(shapes, step)):
-        is_taken = False
+        is_refusing = False
         for other in tried:
             is_alike = _is_alike(module, plain, other)
             if is_alike is False:
                 return False
             is_taken |= is_alike is not None
-        if is_taken:
+            is_refusing |= is_alike is None and _is_larger(other, shapes)
+        if not is_refusing:
             return True
-    return step == 1
+    return is_taken or step == 1
+
+
+def _is_larger(other: tuple[tuple[int, ...], ...], shapes: tuple[tuple[int, ...], ...]) -> bool:
+    return all(one >= size for pair in zip(other, shapes, strict=True) for one, size in zip(*pair, strict=True))
 
 
 def _many(input_shapes: tuple[tuple[int, ...], ...], step: int) -> Iterator[tuple[tuple[int, ...], ...]]:

@@ -248,6 +248,12 @@ _OTHER_SIZE = {
         ),
         answer="self.end(x2)",
     ),
+    "a_view_by_sizes_that_images_turned_round_have_as_well": Program(
+        shapes=((1, 2, 3),),
+        layers=("self.one = nn.Conv2d(1, 6, 1, stride=2)", "self.end = nn.Conv3d(6, 3, 1)"),
+        lines=("x1 = self.one(x0).view(x0.shape[0], 6, 1, 1, 2)", "x2 = self.end(x1)"),
+        answer="x2",
+    ),
     "a_constant_compared_with_a_table_that_repeats_one_position": Program(
         shapes=((3, 3, 3),),
         layers=(
