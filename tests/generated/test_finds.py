@@ -40,6 +40,20 @@ CUT = {
         ),
         answer="(x5, [x4])",
     ),
+    "a_constant_beside_a_mask_of_its_size": Program(
+        shapes=((1, 5),),
+        layers=(
+            "self.stem = nn.Conv1d(1, 1, 2)",
+            "self.one = nn.Conv1d(1, 2, 3, padding=1)",
+            "self.end = nn.Conv1d(2, 2, 3)",
+        ),
+        lines=(
+            "x1, x2 = self.stem(x0).chunk(2, dim=2)",
+            "x3 = self.one(x1)",
+            "x4 = torch.where(torch.logical_and(x3 > 0, x3.mean(1, keepdim=True) > 0), x3, 0.5)",
+        ),
+        answer="(x4, self.end(x0.expand(-1, 2, -1)))",
+    ),
     "constants_that_are_joined_along_positions": Program(
         shapes=((2, 2, 2),),
         layers=(
