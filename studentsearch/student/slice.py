@@ -192,7 +192,7 @@ class _Scissors:
 
     def _pick(self, source: int, channels: Indices, reader: Node) -> str:
         """The step that carries exactly `channels` of node `source`: its own, or a selection from it."""
-        if source in self._folded:
+        if self._is_unwritten(source):
             return self._materialize(source, channels, reader, like=None)
         emitted = self._emitted[source]
         # A constant takes no more than the size.
@@ -215,7 +215,7 @@ class _Scissors:
     def _operand(self, source: int, channels: Indices, reader: Node, like: int | None) -> str:
         """An input of an operation that joins tensors: a constant may be one number a channel, to be repeated."""
         node = self._network.nodes[source]
-        if source not in self._folded:
+        if not self._is_unwritten(source):
             return self._pick(source, channels, reader)
         if like is None or reader.operation.kind == "Output" or not self._extents.is_counted(node):
             return self._materialize(source, channels, reader, like=None)
@@ -236,7 +236,6 @@ class _Scissors:
         size = Size(anchor=like) if like is not None else self._size(node)
         if size.made_for and not node.work and node.inputs and node.operation.kind != "Constant":
             # What it is computed from can be sized for pictures of any size, so the operation itself is kept.
-            del self._folded[source]
             self._compute(node, np.flatnonzero(self._alive.needed[source]))
             return self._pick(source, channels, reader)
         return self._constant_step(node, self._value(source, channels), size, ())
@@ -292,6 +291,10 @@ class _Scissors:
             fresh = f"{base[0]}_{number}", f"{base[1]}_{number}"
         self._taken |= set(fresh)
         return fresh
+
+    def _is_unwritten(self, source: int) -> bool:
+        """Whether a node is known numbers that no step carries."""
+        return source in self._folded and source not in self._emitted
 
     def _value(self, source: int, channels: Indices) -> Tensor:
         folded = self._folded[source]
@@ -355,7 +358,7 @@ class _Scissors:
         for source in node.inputs:
             stop = start + self._network.nodes[source].num_channels
             channels = np.flatnonzero(needed[start:stop])
-            if len(channels) and source in self._folded:
+            if len(channels) and self._is_unwritten(source):
                 parts.append(self._materialize(source, channels, node, like=like))
                 present.append(channels + start)
             elif len(channels):
@@ -373,7 +376,7 @@ class _Scissors:
         if (channels >= 0).all() and np.all(np.diff(channels) > 0):
             self._emitted[node.index] = _Emitted(step=self._pick(node.inputs[0], channels, node), present=kept)
             return
-        if node.inputs[0] in self._folded:
+        if self._is_unwritten(node.inputs[0]):
             read = np.unique(channels[channels >= 0])
             emitted = _Emitted(step=self._pick(node.inputs[0], read, node), present=read)
         else:

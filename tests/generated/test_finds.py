@@ -54,6 +54,17 @@ CUT = {
         ),
         answer="(x4, self.end(x0.expand(-1, 2, -1)))",
     ),
+    "a_flattened_constant_that_a_sum_and_a_layer_read": Program(
+        shapes=((2, 2, 2),),
+        layers=(
+            "self.stem = nn.Conv2d(2, 1, 3, padding=1)",
+            "self.one = nn.Conv2d(1, 6, 3, stride=2, padding=1)",
+            "self.table = nn.Parameter(torch.ones((1, 6)))",
+            "self.end = nn.Linear(6, 2)",
+        ),
+        lines=("x1 = self.one(self.stem(x0)).flatten(1)", "x2 = x1 + self.table"),
+        answer="(self.end(x1), x2)",
+    ),
     "constants_that_are_joined_along_positions": Program(
         shapes=((2, 2, 2),),
         layers=(
