@@ -17,7 +17,7 @@ _TITLES = {
 }
 _HEAD = """# {title}
 
-    python tests/benchmarks/zoo {suite} --out docs/zoo_{suite}.md
+    python tests/benchmarks/zoo {suite} --out docs/reference/zoo_{suite}.md
 
 {totals}
 
