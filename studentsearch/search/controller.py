@@ -102,7 +102,7 @@ class Forecast:
             iterate: `[G]`, now.
             drift: `[G]`, present change a step.
             push: `[G]`, the loss's mean gradient of late.
-            pull: `[K, G]`, l2 * a_j for each of the penalties.
+            pull: `[K, G]`, lambda_2 * a_j for each of the penalties.
 
         Returns:
             `[K, G]`, at or below 0 where a gate will have closed.
@@ -198,14 +198,14 @@ class SearchPoint:
         macs: The count.
         gate_mean: Mean of the iterate over all gates, closed ones included.
         negative_share: Share of gates whose iterate is below 0, which all crossed zero since gates start at 1.
-        l2: The penalty of this step.
+        penalty: lambda_2 at this step.
     """
 
     step: int
     macs: int
     gate_mean: float
     negative_share: float
-    l2: float
+    penalty: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,11 +241,11 @@ def stall_reason(history: Sequence[SearchPoint], plan: StallPlan) -> str | None:
         None where the count moves, is or was ahead of its pace, or will be moved by a penalty that still grows.
     """
     first, middle, last = history[0], history[len(history) // 2], history[-1]
-    was_let_go = last.l2 < first.l2  # the count was ahead within the window
+    was_let_go = last.penalty < first.penalty  # the count was ahead within the window
     if last.macs <= plan.pace.target(last.step) or was_let_go or _count_moves(first, last, plan):
         return None
     speed = (middle.gate_mean - last.gate_mean) / (last.step - middle.step)
-    dead_zone = 2 * plan.rate * last.l2
+    dead_zone = 2 * plan.rate * last.penalty
     if not plan.nonnegative and (last.negative_share >= _SWINGING_SHARE or speed > dead_zone):
         verb = "swing" if last.negative_share >= _SWINGING_SHARE else "will swing"
         return (
@@ -253,16 +253,16 @@ def stall_reason(history: Sequence[SearchPoint], plan: StallPlan) -> str | None:
             f"zero, and they move {speed:.2g} a step where the zone that holds them is {dead_zone:.2g} wide; "
             "hold gates at or above zero and cap their momentum at 0.9"
         )
-    if last.l2 > first.l2:  # the penalty follows the count and has not reached its largest value
+    if last.penalty > first.penalty:  # the penalty follows the count and has not reached its largest value
         return None
     fall = first.gate_mean - last.gate_mean
-    pull = plan.rate * last.l2 * plan.mean_weight * (last.step - first.step)
+    pull = plan.rate * last.penalty * plan.mean_weight * (last.step - first.step)
     if fall > _SMALLEST_FALL or pull <= _SMALLEST_FALL:
         return _too_slow(history, plan)
     return (
-        f"step {last.step}: the penalty l2 = {last.l2:.2g} pulls, yet the gates' mean went from {first.gate_mean:.3f} "
+        f"step {last.step}: the penalty {last.penalty:.2g} pulls, yet the gates' mean went from {first.gate_mean:.3f} "
         f"to {last.gate_mean:.3f} in {last.step - first.step} steps: the loss's gradient or its noise holds the gates; "
-        "take larger batches, a lower rate of the weights, or a larger l2"
+        "take larger batches, a lower --weight-rate, or a larger --penalty"
     )
 
 
@@ -319,8 +319,9 @@ def _too_slow(history: Sequence[SearchPoint], plan: StallPlan) -> str | None:
     speed = max(0.0, history[0].gate_mean - last.gate_mean) / (last.step - history[0].step)
     forecast = "and do not close that way" if math.isinf(needed) else f"and need about {needed:,.0f} more steps"
     return (
-        f"step {last.step}: the penalty l2 = {last.l2:.2g} is too small: the gates' mean falls {speed:.2g} a step, "
-        f"{forecast} where {left:,} are left; raise --l2, or give --steps without --l2 so that it follows the count"
+        f"step {last.step}: the penalty {last.penalty:.2g} is too small: the gates' mean falls {speed:.2g} a step, "
+        f"{forecast} where {left:,} are left; raise --penalty, or give --steps without --penalty "
+        "so that it follows the count"
     )
 
 

@@ -16,11 +16,9 @@ from studentsearch.engine.schedule import cosine
 from studentsearch.errors import BudgetNotReachedError, DivergedError
 from studentsearch.finite import largest_magnitude, moving_tensors
 from studentsearch.graph.channels import norm_followed
-from studentsearch.graph.gates import GateSite, num_gates
-from studentsearch.graph.liveness import liveness
-from studentsearch.graph.macs import Counts, count_macs, full_macs, macs_saved_by_gate
-from studentsearch.graph.network import Network
-from studentsearch.graph.outputs import network_place, toward_logits
+from studentsearch.graph.gated_network import GatedNetwork
+from studentsearch.graph.macs import Counts, full_macs
+from studentsearch.graph.outputs import network_place
 from studentsearch.search.controller import Forecast, ForecastBias, Pace, following_penalty
 from studentsearch.search.floor import indispensable_readers, keep_one_open, largest_within
 from studentsearch.search.gated import gated_forward, reader_means, scale_gradients
@@ -53,7 +51,7 @@ class StepFacts:
 
     Attributes:
         loss: The data term in nats.
-        l2: The penalty it used.
+        penalty: lambda_2 in it.
         rate: The weights' learning rate it used.
         macs: Multiply-accumulates after it.
         target_macs: The count that was planned.
@@ -64,7 +62,7 @@ class StepFacts:
     """
 
     loss: float
-    l2: float
+    penalty: float
     rate: float
     macs: int
     target_macs: float
@@ -80,8 +78,7 @@ class SearchStepper:
     def __init__(
         self,
         teacher: nn.Module,
-        network: Network,
-        sites: tuple[GateSite, ...],
+        gated: GatedNetwork,
         recipe: SearchRecipe,
         *,
         budget_macs: int,
@@ -94,27 +91,20 @@ class SearchStepper:
 
         Args:
             teacher: In evaluation mode, on the runtime's device.
-            network: Its trace.
-            sites: Its gates.
+            gated: Its trace and its gates.
             recipe: How the search moves.
             budget_macs: The last budget, which the pace leads to.
             runtime: Where and how precisely to compute.
         """
-        self._teacher, self._network, self._sites, self._recipe, self._runtime = (
-            teacher,
-            network,
-            sites,
-            recipe,
-            runtime,
-        )
-        self._logits_of = network_place(network).taken_from
+        self._teacher, self._gated, self._recipe, self._runtime = teacher, gated, recipe, runtime
+        self._logits_of = network_place(gated.network).taken_from
         self.module = copy.deepcopy(teacher).train()
         self.pace = Pace(
-            full_macs=full_macs(network), budget_macs=budget_macs, steps=recipe.steps, exponent=recipe.pace
+            full_macs=full_macs(gated.network), budget_macs=budget_macs, steps=recipe.steps, exponent=recipe.pace
         )
         self.macs = self.pace.full_macs
-        self._floor = indispensable_readers(network, sites)
-        self._normed = norm_followed(network)
+        self._floor = indispensable_readers(gated)
+        self._normed = norm_followed(gated.network)
         self._sgd = torch.optim.SGD(
             self.module.parameters(),
             lr=recipe.weight_rate,
@@ -126,15 +116,15 @@ class SearchStepper:
         cap = _USUAL_MOMENTUM if recipe.momentum_cap is None else recipe.momentum_cap
         self._forecast = Forecast(horizon=recipe.horizon, rate=recipe.gate_rate, momentum=cap)
         self._bias = ForecastBias(recipe.horizon)
-        self._l2 = 0.0 if recipe.l2 is None else recipe.l2
-        self._drift = torch.zeros_like(self.gates)
-        self._push = torch.zeros_like(self.gates)
+        self._penalty = 0.0 if recipe.penalty is None else recipe.penalty
+        self._drift = torch.zeros_like(self.iterate)
+        self._push = torch.zeros_like(self.iterate)
         self._watched = moving_tensors((self.module,))
-        self._before = self.gates
+        self._before = self.iterate
         self.standing = 0.0
 
     @property
-    def gates(self) -> Tensor:
+    def iterate(self) -> Tensor:
         """The gates `[G]` that are counted and cut with; closed where exactly 0."""
         return self._gates.iterate
 
@@ -162,30 +152,30 @@ class SearchStepper:
         Raises:
             DivergedError: Loss, weights, statistics or gates are not finite; lower the rates.
         """
-        if self._recipe.l2 is None:
-            self._l2 = self._next_penalty(number)
+        if self._recipe.penalty is None:
+            self._penalty = self._next_penalty(number)
         loss, gradient = self._gradients(inputs, labels)
         if not math.isfinite(loss):
             raise DivergedError(f"step {number}: the loss is {loss}; {_CURE}")
-        steps, l2 = self._recipe.steps, self._l2
+        steps, penalty = self._recipe.steps, self._penalty
         rate = cosine(
             number - 1, total_steps=steps, rate=self._recipe.weight_rate, final=self._recipe.final_weight_rate
         )
         self._move(gradient, rate)
-        if not math.isfinite(float(largest_magnitude((*self._watched, self.gates, self._gates.gates)))):
+        if not math.isfinite(float(largest_magnitude((*self._watched, self.iterate, self._gates.look_ahead)))):
             raise DivergedError(f"step {number}: weights, running statistics or gates are no longer finite; {_CURE}")
-        self.macs = int(self._count(self.gates))
-        is_open = self.gates != 0
+        self.macs = int(self._count(self.iterate))
+        is_open = self.iterate != 0
         return StepFacts(
             loss=loss,
-            l2=l2,
+            penalty=penalty,
             rate=rate,
             macs=self.macs,
             target_macs=self.pace.target(number),
             open_share=is_open.float().mean().item(),
-            gate_mean=(self.gates.sum() / is_open.sum().clamp_min(1)).item(),
-            mean_of_all=self.gates.mean().item(),
-            negative_share=(self.gates < 0).float().mean().item(),
+            gate_mean=(self.iterate.sum() / is_open.sum().clamp_min(1)).item(),
+            mean_of_all=self.iterate.mean().item(),
+            negative_share=(self.iterate < 0).float().mean().item(),
         )
 
     def rush_words(self, budget_macs: int) -> str | None:
@@ -210,8 +200,8 @@ class SearchStepper:
             )
         if self.macs >= budget_macs / 2:
             return None
-        before, after = (gates.cpu().numpy() for gates in (self._before, self.gates))
-        possible = largest_within(self._network, self._sites, before, after, budget_macs)
+        before, after = (gates.cpu().numpy() for gates in (self._before, self.iterate))
+        possible = largest_within(self._gated, before, after, budget_macs)
         if possible < budget_macs / 2:
             return None
         words = (
@@ -226,15 +216,15 @@ class SearchStepper:
         """Whether the last step was early and took the way that the plan has for all of them, by several gates."""
         if self.num_steps > _EARLY_SHARE * self._recipe.steps:
             return False
-        closed = int(((self._before != 0) & (self.gates == 0)).sum())
+        closed = int(((self._before != 0) & (self.iterate == 0)).sum())
         before = int(self._count(self._before))
         is_large = self.macs < (1 - _SMALLEST_RUSH) * before
         return closed > 1 and is_large and self.macs * self.pace.full_macs <= before * self.pace.budget_macs
 
     def image_reaches_output(self) -> bool:
         """Whether the open gates leave a path from the image to the logits."""
-        is_open = np.asarray(self.gates.cpu().numpy() != 0)
-        return bool(liveness(toward_logits(self._network), self._sites, is_open).image_is_needed)
+        is_open = np.asarray(self.iterate.cpu().numpy() != 0)
+        return bool(self._gated.toward_logits().liveness(is_open).image_is_needed)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Everything that moves, as tensors by name."""
@@ -248,7 +238,7 @@ class SearchStepper:
         numbers = {
             "drift": self._drift,
             "push": self._push,
-            "l2": torch.tensor(self._l2, dtype=torch.float64),
+            "penalty": torch.tensor(self._penalty, dtype=torch.float64),
             "standing": torch.tensor(self.standing, dtype=torch.float64),
             "macs": torch.tensor(self.macs),
         }
@@ -269,71 +259,71 @@ class SearchStepper:
                 self._sgd.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(buffer)
         self._drift = tensors["drift"].to(self._runtime.device)
         self._push = tensors["push"].to(self._runtime.device)
-        self._l2, self.macs = float(tensors["l2"]), int(tensors["macs"])
+        self._penalty, self.macs = float(tensors["penalty"]), int(tensors["macs"])
         self.standing = float(tensors["standing"])
 
     def _gradients(self, inputs: Tensor, labels: Tensor) -> tuple[float, Tensor]:
         """The data term, with gradients left in the weights and given back for the gates."""
-        gates = self._gates.gates.detach().requires_grad_()
+        look_ahead = self._gates.look_ahead.detach().requires_grad_()
         objective = self._recipe.objective
         with self._runtime.autocast():
             with torch.no_grad():
                 teacher_logits = (
                     self._logits_of(self._teacher(inputs)) if objective.kind == "kd" else inputs.new_zeros(1)
                 )
-            logits = self._logits_of(gated_forward(self.module, self._sites, gates, inputs))
+            logits = self._logits_of(gated_forward(self.module, self._gated.sites, look_ahead, inputs))
         loss = data_term(objective, logits, teacher_logits, labels)
         self._sgd.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        assert gates.grad is not None
+        assert look_ahead.grad is not None
         with torch.no_grad():  # the loss of a network that answers all images with equal logits
             constant = data_term(objective, torch.zeros_like(logits), teacher_logits, labels)
         figures: tuple[float, float] = tuple(torch.stack((loss.detach(), constant)).tolist())
         if objective.kl_target is None:
             ratio = figures[0] / max(figures[1], _SMALLEST_CONSTANT)
             self.standing = _STANDING_MEMORY * self.standing + (1 - _STANDING_MEMORY) * ratio
-        return figures[0], gates.grad
+        return figures[0], look_ahead.grad
 
     def _move(self, gradient: Tensor, rate: float) -> None:
         """One step of the weights and one of the gates, from gradients at the same point."""
-        before = self._before = self.gates
+        before = self._before = self.iterate
         if self._recipe.is_relative:
-            means = reader_means(self._sites, before, self._normed)
-            scale_gradients(self.module, self._sites, means**2)
+            means = reader_means(self._gated.sites, before, self._normed)
+            scale_gradients(self.module, self._gated.sites, means**2)
             gradient = gradient * means
         for group in self._sgd.param_groups:
             group["lr"] = rate
         self._sgd.step()
-        self._gates.step(gradient, self._l2)
-        lost = keep_one_open(self.gates.cpu().numpy(), before.cpu().numpy(), self._floor)
+        self._gates.step(gradient, self._penalty)
+        lost = keep_one_open(self.iterate.cpu().numpy(), before.cpu().numpy(), self._floor)
         self._gates.reopen(torch.from_numpy(lost).to(before.device), before)
-        self._drift = torch.lerp(self.gates - before, self._drift, _DRIFT_MEMORY)
+        self._drift = torch.lerp(self.iterate - before, self._drift, _DRIFT_MEMORY)
         self._push = torch.lerp(gradient, self._push, _PUSH_MEMORY)
 
     def _next_penalty(self, number: int) -> float:
         """The penalty that follows the count, averaged over about two steps."""
 
         def forecast_counts(penalties: Tensor) -> list[int]:
-            pull = penalties[:, None].to(self.gates) * self._gates.weights
-            ahead = self._forecast.gates_ahead(self.gates, self._drift, self._push, pull)
+            pull = penalties[:, None].to(self.iterate) * self._gates.weights
+            ahead = self._forecast.gates_ahead(self.iterate, self._drift, self._push, pull)
             counts: list[int] = self._count(ahead).tolist()
             return counts
 
         target = self._bias.corrected(self.pace.target(number + self._recipe.horizon))
-        penalty = (self._l2 + following_penalty(forecast_counts, target)) / 2
+        penalty = (self._penalty + following_penalty(forecast_counts, target)) / 2
         self._bias.observe(self.macs, *forecast_counts(torch.tensor([penalty])))
         return penalty
 
     def _count(self, gates: Tensor) -> Counts:
         """Multiply-accumulates of gates `[..., G]`."""
         is_open = gates > 0 if self._recipe.nonnegative else gates != 0
-        return count_macs(self._network, liveness(self._network, self._sites, np.asarray(is_open.cpu().numpy())))
+        return self._gated.macs(np.asarray(is_open.cpu().numpy()))
 
     def _gate_optimizer(self) -> GateOptimizer:
-        gates = torch.ones(num_gates(self._sites), device=self._runtime.device)
+        gates = torch.ones(self._gated.num_gates, device=self._runtime.device)
         weights = gates
         if self._recipe.objective.flops_weights:
-            saved = macs_saved_by_gate(self._network, self._sites, np.ones(len(gates), dtype=np.bool_))
+            saved = self._gated.macs_saved(np.ones(len(gates), dtype=np.bool_))
             weights = torch.from_numpy(saved / saved.max()).to(gates)
         rule = ProximalRule(
             rate=self._recipe.gate_rate,
