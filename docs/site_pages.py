@@ -1,6 +1,6 @@
 """Pages of the site that are made while it is built: the options of every command, and the docstrings of every module.
 
-mkdocs runs this file as a hook (`hooks` in mkdocs.yml). The pages exist nowhere else, so they cannot fall behind the code.
+mkdocs runs this file as a hook (`hooks` in mkdocs.yml). The pages exist nowhere else, so they show the code as it is.
 """
 
 from collections.abc import Iterable, Iterator

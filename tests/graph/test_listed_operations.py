@@ -1,4 +1,4 @@
-"""Every operation that docs/reference/graph_rules.md lists, in a network of its own, through trace, gates, cut and comparison."""
+"""Every operation of docs/reference/graph_rules.md, in a network of its own: trace, gates, cut and comparison."""
 
 from __future__ import annotations
 

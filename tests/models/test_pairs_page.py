@@ -1,4 +1,4 @@
-"""docs/reference/pairs.md holds: the networks' figures, the savings that follow from them, and the printed ones near them."""
+"""docs/reference/pairs.md holds: the networks' figures, the savings that follow, and the printed ones near them."""
 
 import re
 from pathlib import Path

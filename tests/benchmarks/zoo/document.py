@@ -23,9 +23,9 @@ _HEAD = """# {title}
 
 {versions}; one thread of {processor}.
 
-Weights are random (from a seed), with scales, biases and statistics that keep every branch active. 10, 50 and 90 % of the
-gates are closed at random, the others scale by 0.5 to 1.5. BatchNorm statistics are recomputed, the gates are folded
-into the weights, and the student is cut out.
+Weights are random (from a seed), with scales, biases and statistics that keep every branch active. 10, 50 and 90 % of
+the gates are closed at random, the others scale by 0.5 to 1.5. BatchNorm statistics are recomputed, the gates are
+folded into the weights, and the student is cut out.
 
 - **px**: image sizes. The student is cut once, for the first size, and compared at both.
 - **ungated**: layers without gates of their own, or that are never cut (first convolution, depthwise, attention, ...).
