@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from studentsearch.data.batches import Batches, normalize
 from studentsearch.disk import real_path
@@ -43,9 +42,10 @@ from studentsearch.runs.folder import DAMAGED_CURE, RunFolder
 from studentsearch.runs.hold import hold_run_folder
 from studentsearch.runs.manifest import MANIFEST_NAME, changed_files, decode_part
 from studentsearch.runs.tensors import require_fit
-from studentsearch.search.controller import SearchPoint, StallPlan, StallWatch
 from studentsearch.search.floor import smallest_macs
-from studentsearch.search.stepper import RushError, SearchStepper, StepFacts
+from studentsearch.search.rush import RushError
+from studentsearch.search.stall import SearchPoint, StallPlan, StallWatch
+from studentsearch.search.stepper import SearchStepper, StepFacts
 from studentsearch.student.counts import count_everything
 from studentsearch.student.folder import student_files
 from studentsearch.units import budget_label, format_count
@@ -382,7 +382,7 @@ class _Search:
             run.begin_again()
             return
         self._begin(rate_factor=state.rate_factor)
-        expected = self._expected(checkpoint.tensors)
+        expected = self._stepper.expected(checkpoint.tensors)
         require_fit(checkpoint.tensors, expected, source=str(checkpoint.file), cure=DAMAGED_CURE)
         self._stepper.load_state_dict(checkpoint.tensors)
         self._seconds, self._least_macs, self._files = state.seconds, state.least_macs, dict(state.files)
@@ -390,9 +390,3 @@ class _Search:
         self._found = [student for student in state.found if student.step < step or not changed]
         while len(self._found) < len(state.found):
             self._found.append(self._snapshot(step, run))
-
-    def _expected(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """What a checkpoint must hold; momentum only where it has some."""
-        momentum = {f"momentum.{name}": parameter for name, parameter in self._stepper.module.named_parameters()}
-        known = {name: parameter for name, parameter in momentum.items() if name in tensors}
-        return self._stepper.state_dict() | known

@@ -6,18 +6,11 @@ import pytest
 import torch
 
 from studentsearch.errors import UsageError
-from studentsearch.search.controller import (
-    Forecast,
-    ForecastBias,
-    Pace,
-    SearchPoint,
-    StallPlan,
-    StallWatch,
-    following_penalty,
-    stall_reason,
-)
 from studentsearch.search.optimizer import GateOptimizer
+from studentsearch.search.pace import Pace
+from studentsearch.search.penalty import Forecast, ForecastBias, following_penalty
 from studentsearch.search.prox import ProximalRule
+from studentsearch.search.stall import SearchPoint, StallPlan, StallWatch, stall_reason
 
 FULL, BUDGET = 288_000_000, 90_000_000
 WEIGHTS = torch.logspace(-2, 0, 500).square().clamp_min(0.01)  # mean about 0.11, as in DenseNet-BC-100-12
