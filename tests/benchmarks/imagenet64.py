@@ -66,14 +66,14 @@ def _write_files(folder: Path, num_images: int, *, compressed: bool) -> None:
     names = [f"train_data_batch_{number}.npz" for number in range(1, _NUM_FILES + 1)] + ["val_data.npz"]
     for name in names:
         count = _NUM_TEST if name.startswith("val") else num_images // _NUM_FILES
-        data = _random_images(count, random)
+        data = _images(count, random)
         # The highest label is that of the first image, so that every file may hold any class.
         labels = np.concatenate([[_NUM_CLASSES], random.integers(1, _NUM_CLASSES + 1, count - 1)])
         write(folder / name, data=data, labels=labels, mean=data.mean(axis=0))
 
 
-def _random_images(count: int, random: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """Smooth images with some noise, so that deflate has work to do."""
+def _images(count: int, random: np.random.Generator) -> npt.NDArray[np.uint8]:
+    """Smooth images with some noise, which deflate has work with."""
     coarse = random.integers(0, 256, (count, 3, 8, 8), dtype=np.uint8).repeat(8, axis=2).repeat(8, axis=3)
     noise = random.integers(0, 16, coarse.shape, dtype=np.uint8)
     return (coarse // 4 * 3 + noise).reshape(count, -1)

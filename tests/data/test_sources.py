@@ -85,13 +85,13 @@ def write_cifar(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (folder / name).write_bytes(pickle.dumps(content))
         return [name, hashlib.md5((folder / name).read_bytes()).hexdigest()]
 
-    def pictures(count: int) -> dict[str, object]:
+    def images(count: int) -> dict[str, object]:
         return {"data": np.arange(count * 3072).reshape(count, 3072).astype(np.uint8), "labels": list(range(count))}
 
     name, digest = write("batches.meta", {"label_names": [f"class{label}" for label in range(10)]})
     monkeypatch.setattr(datasets.CIFAR10, "meta", {"filename": name, "key": "label_names", "md5": digest})
-    monkeypatch.setattr(datasets.CIFAR10, "train_list", [write("data_batch_1", pictures(10))])
-    monkeypatch.setattr(datasets.CIFAR10, "test_list", [write("test_batch", pictures(4))])
+    monkeypatch.setattr(datasets.CIFAR10, "train_list", [write("data_batch_1", images(10))])
+    monkeypatch.setattr(datasets.CIFAR10, "test_list", [write("test_batch", images(4))])
 
 
 def test_cifar_reads_torchvisions_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
