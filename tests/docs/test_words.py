@@ -13,7 +13,7 @@ SUFFIXES = {".md", ".py", ".yml", ".toml"}
 WORDS = {
     r"pictures?": "image",
     r"judg(?:e|es|ed|ing|ement|ements)": "evaluate",
-    r"(?<!standard )(?<!standard_)(?<!standard\n)deviations?": "standard deviation",
+    r"(?<!standard )(?<!standard_)deviations?": "standard deviation",
     r"(?-i:(?<!_)l[12])": "penalty (lambda_2) or weight decay (lambda_1)",
     r"avalanches?|lockstep": "what happens, in plain words",
     r"to the letter": "exactly as published",
@@ -39,11 +39,16 @@ def unwanted(text: str, words: dict[str, str]) -> list[str]:
     ]
 
 
+def joined(program: str) -> str:
+    """A program on one line, so that a phrase in a docstring or a comment is found where lines end."""
+    return re.sub(r"\s+(?:# )?", " ", program)
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_a_file_has_the_words_of_the_field(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    found = unwanted(prose(text), WORDS | PAGE_WORDS) if path.suffix == ".md" else unwanted(text, WORDS)
-    assert found == []
+    is_page = path.suffix == ".md"
+    assert unwanted(prose(text) if is_page else joined(text), WORDS | PAGE_WORDS if is_page else WORDS) == []
 
 
 @pytest.mark.parametrize(
