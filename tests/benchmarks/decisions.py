@@ -23,9 +23,9 @@ from torchvision.transforms import v2
 from studentsearch.data.augmentation import Augmentation
 from studentsearch.data.batches import Batches
 from studentsearch.data.dataset import Images
-from studentsearch.data.normalization import Normalization
 from studentsearch.graph.gated_network import GatedNetwork
 from studentsearch.models.registry import build_model
+from studentsearch.records.normalization import Normalization
 from studentsearch.student.plain import plain_network
 
 _MEAN, _STD = (0.5,) * 3, (0.25,) * 3
