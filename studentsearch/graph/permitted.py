@@ -118,7 +118,8 @@ def require_permitted(operation: Operation) -> None:
     if not is_permitted(operation):
         raise UnsupportedGraphError(
             f"the operation {operation.name!s:.100} has no rule and is none that a student may keep whole; "
-            "teach a rule (studentsearch.graph.rules.use_rule), or write it with operations of docs/graph_rules.md"
+            "teach a rule (studentsearch.graph.rules.use_rule), or write it with operations of "
+            "docs/reference/graph_rules.md"
         )
 
 

@@ -1,4 +1,4 @@
-"""docs/graph_rules.md names every operation of the table, and its example works."""
+"""docs/reference/graph_rules.md names every operation of the table, and its example works."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from studentsearch.graph.describe import WEIGHTED_CALLS
 from studentsearch.graph.movement import MOVEMENTS, PIECES
 from studentsearch.graph.rules import RULES
 
-PAGE = (Path(__file__).parents[2] / "docs" / "graph_rules.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "graph_rules.md").read_text()
 
 
 def spelled(names: set[str]) -> str:

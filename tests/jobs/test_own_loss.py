@@ -1,4 +1,4 @@
-"""A user's own loss, as docs/own_loss.md shows it: typed as a function, and named by an installed package."""
+"""A user's own loss, as docs/how_to/own_loss.md shows it: typed as a function, and named by an installed package."""
 
 import json
 import re
@@ -21,7 +21,7 @@ from studentsearch.runs.files import file_sha256
 from studentsearch.runs.manifest import read_manifest
 from studentsearch.runs.state_hash import state_sha256
 
-PAGE = Path(__file__).parents[2] / "docs" / "own_loss.md"
+PAGE = Path(__file__).parents[2] / "docs" / "how_to" / "own_loss.md"
 FUNCTION = "python:my_loss:squared_logits"
 
 
