@@ -37,9 +37,10 @@ from studentsearch.outputs import ALONE, OutputPlace
 from studentsearch.progress import Progress
 from studentsearch.records.facts import DataFacts, RunFacts, SearchTeacher
 from studentsearch.records.normalization import Normalization
+from studentsearch.records.student import read_student_config
 from studentsearch.runs.state_hash import state_sha256
 from studentsearch.runs.tensors import load_metadata
-from studentsearch.student.folder import is_student_folder, read_origin, read_student
+from studentsearch.student.folder import is_student_folder, read_student
 from studentsearch.student.plain import plain_network
 
 EVALUATION_BATCH = 250
@@ -185,7 +186,7 @@ def published_normalization(name: str, weights: Path | None, options: DataOption
     """The normalization that a job's weights were trained with, where it is known."""
     folder = Path(name)
     if is_student_folder(folder):
-        origin = read_origin(folder)
+        origin = read_student_config(folder).origin
         return Normalization(mean=origin.mean, std=origin.std)
     if weights is not None:
         return _normalization_in(weights) or library_normalization(name, weights)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from studentsearch.decoding import LEFT_OUT
 from studentsearch.records.bounds import Amount, Percent, Text
-from studentsearch.records.counts import Counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,17 +52,6 @@ class NetworkFacts:
     flops: Amount | None = field(default=None, metadata=LEFT_OUT)
     parameters: Amount | None = field(default=None, metadata=LEFT_OUT)
     accuracy_test: Percent | None = field(default=None, metadata=LEFT_OUT)
-
-    @classmethod
-    def of(cls, counts: Counts) -> NetworkFacts:
-        """A network that was counted in every convention."""
-        return cls(
-            macs=counts.macs,
-            paper=counts.paper,
-            thop=counts.thop,
-            flops=counts.flops,
-            parameters=counts.parameters,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

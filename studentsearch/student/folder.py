@@ -28,7 +28,6 @@ from studentsearch.records.student import (
     config_metadata,
     has_student_files,
     read_config,
-    read_student_config,
 )
 from studentsearch.records.training import TrainingRecord
 from studentsearch.runs.files import write_text
@@ -131,18 +130,6 @@ def student_files(folder: Path) -> tuple[Path, ...]:
 def is_student_folder(folder: Path) -> bool:
     """Whether a folder holds a student, whole or damaged."""
     return has_student_files(folder)
-
-
-def read_origin(folder: Path) -> Origin:
-    """Where a student comes from, without its weights.
-
-    Args:
-        folder: What `write_student` wrote.
-
-    Returns:
-        Its origin, see `read_student` for what is refused of config.json.
-    """
-    return read_student_config(folder).origin
 
 
 def read_student(folder: Path) -> StoredStudent:

@@ -9,7 +9,6 @@ from studentsearch.decoding import LEFT_OUT, Record, as_json, decode_json
 from studentsearch.errors import InputFileError
 from studentsearch.records import configuration, facts, results
 from studentsearch.records.configuration import DistillConfiguration, NamedTeacher
-from studentsearch.records.counts import Counts
 from studentsearch.records.facts import DataFacts, RunFacts, SearchTeacher
 from studentsearch.records.recipe import TrainingRecipe
 from studentsearch.records.results import NetworkFacts, Reached, RollBack, TeacherAccuracy, TrainingResults
@@ -38,7 +37,7 @@ RESULTS = TrainingResults(
     last=REACHED,
     best=REACHED,
     roll_back=RollBack(to_step=0, rate_factor=0.5),
-    student=NetworkFacts.of(Counts(macs=1, paper=2, thop=3, flops=4, parameters=5)),
+    student=NetworkFacts(macs=1, paper=2, thop=3, flops=4, parameters=5),
     teachers=(TeacherAccuracy(name="resnet32", accuracy_test=70.0),),
 )
 
