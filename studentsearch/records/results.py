@@ -19,7 +19,7 @@ class FoundStudent:
         macs: What it costs.
         step: The step at which the count first was within the budget.
         seconds: Time of search until then, evaluations left out.
-        accuracy_held_out: Top-1 on the held-out training images, which the teacher may know by heart.
+        accuracy_held_out: Top-1 on the held-out training images, on which the teacher may have been trained.
         accuracy_test: Top-1 on the test images, before any distillation.
     """
 

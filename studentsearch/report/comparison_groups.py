@@ -119,7 +119,7 @@ def _bundles(runs: Sequence[FinishedRun | UnfinishedRun]) -> list[list[_Bundle]]
 
 
 def _identity(task: Task) -> _Identity:
-    """What runs of a group have in common, apart from the seed."""
+    """What runs of a group have in common but for the seed."""
     return (Setting(key="kind", value=task.kind), Setting(key="trained", value=task.student), *task.settings)
 
 
@@ -143,7 +143,7 @@ def _group(bundle: _Bundle, bundles: Sequence[_Bundle]) -> RunGroup:
     return RunGroup(
         runs=bundle.runs,
         stage=bundle.stage,
-        apart=_apart(bundle, [other for other in bundles if other.look == bundle.look]),
+        difference=_difference(bundle, [other for other in bundles if other.look == bundle.look]),
         gain_last=_gain([run.results.last for run in bundle.runs], [run.results.last for run in baseline]),
         gain_best=_gain([run.results.best for run in bundle.runs], [run.results.best for run in baseline]),
     )
@@ -162,7 +162,7 @@ def _gain(moments: Sequence[Reached], baseline: Sequence[Reached]) -> float | No
     return top1(moments).mean - top1(baseline).mean if baseline else None
 
 
-def _apart(bundle: _Bundle, alike: Sequence[_Bundle]) -> str:
+def _difference(bundle: _Bundle, alike: Sequence[_Bundle]) -> str:
     """The settings in which a bundle differs from those that look alike, some of them."""
     options = [{setting.key: setting.value for setting in other.task.settings} for other in alike]
     own = {setting.key: setting.value for setting in bundle.task.settings}
