@@ -12,8 +12,7 @@ from studentsearch.jobs.opening import judge, open_data, open_model, published_n
 from studentsearch.jobs.options import ComputeOptions, DataOptions
 from studentsearch.own_function import require_typed
 from studentsearch.progress import Progress
-from studentsearch.records.student import read_student_config
-from studentsearch.student.folder import is_student_folder
+from studentsearch.records.student import has_student_files, read_student_config
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +67,7 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
     require_evaluate(model=options.model, weights=options.weights, data=options.data, compute=options.compute)
     runtime = open_runtime(options.compute.device, options.compute.precision, options.compute.threads)
     chosen = options.data
-    if chosen.name is None and is_student_folder(Path(options.model)):
+    if chosen.name is None and has_student_files(Path(options.model)):
         folder = Path(options.model)
         named = read_student_config(folder).origin.data
         chosen = replace(chosen, name=require_typed(named, (), what="data", option="--data", source=folder))

@@ -37,10 +37,10 @@ from studentsearch.outputs import ALONE, OutputPlace
 from studentsearch.progress import Progress
 from studentsearch.records.facts import DataFacts, RunFacts, SearchTeacher
 from studentsearch.records.normalization import Normalization
-from studentsearch.records.student import read_student_config
+from studentsearch.records.student import has_student_files, read_student_config
 from studentsearch.runs.state_hash import state_sha256
 from studentsearch.runs.tensors import load_metadata
-from studentsearch.student.folder import is_student_folder, read_student
+from studentsearch.student.folder import read_student
 from studentsearch.student.plain import plain_network
 
 EVALUATION_BATCH = 250
@@ -162,7 +162,7 @@ def open_model(
     """
     folder = Path(name)
     stated: str | None
-    if is_student_folder(folder):
+    if has_student_files(folder):
         stored = read_student(folder)
         refuse_several_inputs(name, stored.spec.input_names)
         module, file, stated = stored.module, weights, str(stored.spec.logits)
@@ -185,7 +185,7 @@ def open_model(
 def published_normalization(name: str, weights: Path | None, options: DataOptions) -> Normalization | None:
     """The normalization that a job's weights were trained with, where it is known."""
     folder = Path(name)
-    if is_student_folder(folder):
+    if has_student_files(folder):
         origin = read_student_config(folder).origin
         return Normalization(mean=origin.mean, std=origin.std)
     if weights is not None:

@@ -23,12 +23,13 @@ from studentsearch.outputs import OutputPlace
 from studentsearch.records.counts import Counts
 from studentsearch.records.names import WEIGHTS_NAME
 from studentsearch.records.origin import Origin
+from studentsearch.records.student import StudentFacts
 from studentsearch.records.training import TrainingRecord
 from studentsearch.runs.files import file_sha256
 from studentsearch.student.build import build
 from studentsearch.student.check import check_cut
 from studentsearch.student.counts import count_everything
-from studentsearch.student.folder import StoredStudent, StudentRecord, read_student, rewrite_weights, write_student
+from studentsearch.student.folder import StoredStudent, read_student, rewrite_weights, write_student
 from studentsearch.student.plain import plain_network
 from studentsearch.student.slice import cut
 
@@ -149,8 +150,7 @@ def write_trained(
     whole = cut(network, alive, state)
     probe = torch.randn(4, *network.input_shape, generator=torch.Generator().manual_seed(0))
     module = build(whole.spec)
-    record = StudentRecord(
-        spec=whole.spec,
+    record = StudentFacts(
         origin=origin,
         counts=student.counts,
         teacher_counts=teacher_counts,

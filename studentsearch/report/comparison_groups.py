@@ -9,7 +9,7 @@ from studentsearch.records.names import MANIFEST_NAME, VIA_FOLDER
 from studentsearch.records.results import Reached
 from studentsearch.report.comparison_facts import Comparison, RunGroup, top1
 from studentsearch.report.comparison_runs import DEPTH, FinishedRun, Setting, Task, UnfinishedRun, find_runs, read_runs
-from studentsearch.report.run_facts import KINDS, is_student_folder
+from studentsearch.report.run_facts import KINDS, is_student_alone
 from studentsearch.report.words import value_words
 from studentsearch.runs.manifest import read_manifest
 
@@ -39,7 +39,7 @@ def is_comparison(paths: Sequence[Path]) -> bool:
     if len(paths) > 1:
         return True
     (path,) = paths
-    if is_student_folder(path) or not path.is_dir():
+    if is_student_alone(path) or not path.is_dir():
         return False
     own = read_manifest(path).kind if (path / MANIFEST_NAME).is_file() else None
     return own not in KINDS and any(found != path for found in find_runs(paths))
