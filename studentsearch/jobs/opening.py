@@ -21,7 +21,7 @@ from studentsearch.data.sources import open_dataset
 from studentsearch.decoding import decode_json
 from studentsearch.engine.evaluate import Evaluation, evaluate
 from studentsearch.engine.runtime import Runtime
-from studentsearch.errors import InputFileError, UsageError
+from studentsearch.errors import UsageError
 from studentsearch.graph.network import Network
 from studentsearch.graph.outputs import name_logits, network_place
 from studentsearch.jobs.building import fresh_model, weights_file
@@ -212,11 +212,8 @@ def _normalization_in(weights: Path) -> Normalization | None:
     text = load_metadata(weights).get(_NORMALIZATION_KEY)
     if text is None:
         return None
-    cure = "give --mean and --std"
-    try:
-        return decode_json(text, Normalization, source=f"{weights}: normalization in its header", cure=cure)
-    except UsageError as error:
-        raise InputFileError(f"{weights}: its header's {error}; {cure}") from error
+    source = f"{weights}: normalization in its header"
+    return decode_json(text, Normalization, source=source, cure="give --mean and --std")
 
 
 def judge(

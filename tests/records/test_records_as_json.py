@@ -72,6 +72,12 @@ def test_another_form_is_named() -> None:
         decode_json(text, TrainingResults, source="manifest.json", cure="put it back")
 
 
+def test_options_out_of_range_are_told_with_their_file() -> None:
+    configured = {**as_json(CONFIGURATION), "recipe": {"epochs": 0}}
+    with pytest.raises(InputFileError, match=r"^manifest\.json: found 0 epochs .*; expected at least 1; put it back$"):
+        decode_json(json.dumps(configured), DistillConfiguration, source="manifest.json", cure="put it back")
+
+
 def test_what_is_no_json_is_refused() -> None:
     with pytest.raises(TypeError, match="a set in a record is no JSON value"):
         as_json(replace(CONFIGURATION, terms={"temperature": {4.0}}))
