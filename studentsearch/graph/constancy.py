@@ -124,7 +124,10 @@ def keeps_constants(node: Node) -> bool:
         return True
     if any(link.sources is not None and link.sources.shape[1] > 1 for link in node.links):
         return False
-    if kind in {"Concat", "Select", "Flatten"} or name in MOVEMENTS:
+    if kind == "Concat":
+        # Along positions different numbers may come to stand in one channel.
+        return node.operation.integer("axis") == node.axis + 1
+    if kind in {"Select", "Flatten"} or name in MOVEMENTS:
         return True
     is_alike = all(link.is_identity for link in node.links)
     if name in KEEPING or name in DROPOUTS or pools_keep_constants(node):

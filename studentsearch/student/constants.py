@@ -18,7 +18,8 @@ from studentsearch.graph.permitted import function_of
 from studentsearch.graph.rules import COMPARISONS, DROPOUTS, ELEMENTWISE, rule_of
 from studentsearch.graph.weighted import CONVOLUTIONS
 from studentsearch.student.shrink import shrunk_operation, shrunk_state
-from studentsearch.student.sizes import per_axis, positions
+from studentsearch.student.sizes import positions
+from studentsearch.student.windows import per_axis
 
 
 def folded_value(
@@ -42,8 +43,9 @@ def folded_value(
         Layers that cost multiply-accumulates are asked for only where the count has left them out.
     """
     name = node.operation.name
-    # A whole node's channels need not be those of its input, however many both have.
-    if node.whole or name in COMPARISONS:
+    # A whole node's channels need not be those of its input, however many both have; joined positions differ.
+    is_joined = node.operation.kind == "Concat" and node.operation.integer("axis") != node.axis + 1
+    if node.whole or is_joined or name in COMPARISONS:
         return None
     first = next(value for value in values if value is not None)
     if node.operation.kind in {"Concat", "Select"} or name in MOVEMENTS or node.operation.kind == "Flatten":
