@@ -45,7 +45,7 @@ def test_evaluation_changes_nothing() -> None:
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
-def test_no_pictures_are_refused() -> None:
+def test_no_images_are_refused() -> None:
     with pytest.raises(UsageError, match="no images to evaluate on"):
         evaluate(network(), [], RUNTIME)
 
