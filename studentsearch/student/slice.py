@@ -14,7 +14,7 @@ from studentsearch.graph.links import Indices, mask_of
 from studentsearch.graph.liveness import Liveness
 from studentsearch.graph.network import Argument, Network, Node, Operation
 from studentsearch.graph.passages import elementwise
-from studentsearch.graph.rules import rule_of
+from studentsearch.graph.rules import COMPARISONS, rule_of
 from studentsearch.graph.weighted import is_reader
 from studentsearch.student.constants import bordered_value, folded_value
 from studentsearch.student.extents import ExtentsOf
@@ -124,17 +124,15 @@ class _Scissors:
         if len(node.inputs) == 1 and self._takes_what_is_there(node):
             (source,) = node.inputs
             emitted = self._emitted[source]
-            self._write(
-                node, node.operation, (emitted.step,), node.links[0].present(emitted.present, node.num_channels)
-            )
+            present = node.links[0].present(emitted.present, node.num_channels)
+            self._write(node, node.operation, (emitted.step,), present)
             return
         if self._agree(node):
             kept = self._emitted[node.inputs[0]].present
         takes = [np.flatnonzero(link.needed(mask_of(kept, node.num_channels))) for link in node.links]
         like = self._like(node, at_every_size=True) if rule_of(node.operation) is elementwise else None
-        steps = tuple(
-            self._operand(source, channels, node, like) for source, channels in zip(node.inputs, takes, strict=True)
-        )
+        pairs = zip(node.inputs, takes, strict=True)
+        steps = tuple(self._operand(source, channels, node, like) for source, channels in pairs)
         self._emit_layer(node, kept, steps, takes[0] if takes else None)
 
     def _takes_what_is_there(self, node: Node) -> bool:
@@ -194,7 +192,7 @@ class _Scissors:
 
     def _pick(self, source: int, channels: Indices, reader: Node) -> str:
         """The step that carries exactly `channels` of node `source`: its own, or a selection from it."""
-        if source in self._folded:
+        if self._is_unwritten(source):
             return self._materialize(source, channels, reader, like=None)
         emitted = self._emitted[source]
         # A constant takes no more than the size.
@@ -217,7 +215,7 @@ class _Scissors:
     def _operand(self, source: int, channels: Indices, reader: Node, like: int | None) -> str:
         """An input of an operation that joins tensors: a constant may be one number a channel, to be repeated."""
         node = self._network.nodes[source]
-        if source not in self._folded:
+        if not self._is_unwritten(source):
             return self._pick(source, channels, reader)
         if like is None or reader.operation.kind == "Output" or not self._extents.is_counted(node):
             return self._materialize(source, channels, reader, like=None)
@@ -238,7 +236,6 @@ class _Scissors:
         size = Size(anchor=like) if like is not None else self._size(node)
         if size.made_for and not node.work and node.inputs and node.operation.kind != "Constant":
             # What it is computed from can be sized for pictures of any size, so the operation itself is kept.
-            del self._folded[source]
             self._compute(node, np.flatnonzero(self._alive.needed[source]))
             return self._pick(source, channels, reader)
         return self._constant_step(node, self._value(source, channels), size, ())
@@ -279,7 +276,11 @@ class _Scissors:
     @property
     def _computed(self) -> frozenset[int]:
         """The nodes that a size can be taken from."""
-        return frozenset(index for index in self._emitted if self._network.nodes[index].operation.kind != "Parameter")
+        return frozenset(index for index in self._emitted if self._gives_size(self._network.nodes[index]))
+
+    def _gives_size(self, node: Node) -> bool:
+        """Whether a node is computed and of floating-point numbers, whose type a constant takes as well."""
+        return node.index in self._emitted and node.operation.name not in COMPARISONS | {"Parameter"}
 
     def _fresh(self, node: Node, ending: str) -> tuple[str, str]:
         """A name and a path of a step beside a node's that no other step has, now or later."""
@@ -290,6 +291,10 @@ class _Scissors:
             fresh = f"{base[0]}_{number}", f"{base[1]}_{number}"
         self._taken |= set(fresh)
         return fresh
+
+    def _is_unwritten(self, source: int) -> bool:
+        """Whether a node is known numbers that no step carries."""
+        return source in self._folded and source not in self._emitted
 
     def _value(self, source: int, channels: Indices) -> Tensor:
         folded = self._folded[source]
@@ -313,10 +318,8 @@ class _Scissors:
             return self._fold_alone(node, kept)
         if not all(index in self._folded for index in used):
             return False
-        values = tuple(
-            self._value(index, channels) if len(channels) else None
-            for index, channels in zip(node.inputs, takes, strict=True)
-        )
+        pairs = zip(node.inputs, takes, strict=True)
+        values = tuple(self._value(index, channels) if len(channels) else None for index, channels in pairs)
         value = folded_value(node, kept, tuple(takes), values, self._whole)
         if value is not None:
             self._folded[node.index] = _Folded(value=value, present=kept)
@@ -325,11 +328,8 @@ class _Scissors:
     def _fold_alone(self, node: Node, kept: Indices) -> bool:
         """Note the numbers of a node that takes no channel: a selection of zeros alone, or a constant."""
         is_constant = node.operation.kind == "Constant"
-        if (
-            not node.inputs
-            or (is_constant and node.inputs[0] in self._emitted)
-            or node.operation.arguments.get("border")
-        ):
+        is_computed = is_constant and node.inputs[0] in self._emitted
+        if not node.inputs or is_computed or node.operation.arguments.get("border"):
             return False
         dtype = next(tensor.dtype for tensor in self._whole.values() if tensor.is_floating_point())
         value = self._whole.get(f"{node.path}.value", torch.zeros(node.num_channels, dtype=dtype))
@@ -343,10 +343,9 @@ class _Scissors:
 
     def _like(self, node: Node, *, at_every_size: bool) -> int | None:
         """An input that is computed from the image and has the node's positions."""
-        for source in self._network.sources_of(node):
-            is_computed = source.index in self._emitted and source.operation.kind != "Parameter"
+        for source in filter(self._gives_size, self._network.sources_of(node)):
             is_alike = (source.axis, positions(source)) == (node.axis, positions(node))
-            if is_computed and is_alike and (not at_every_size or self._extents.has_positions(node, source)):
+            if is_alike and (not at_every_size or self._extents.has_positions(node, source)):
                 return source.index
         return None
 
@@ -359,7 +358,7 @@ class _Scissors:
         for source in node.inputs:
             stop = start + self._network.nodes[source].num_channels
             channels = np.flatnonzero(needed[start:stop])
-            if len(channels) and source in self._folded:
+            if len(channels) and self._is_unwritten(source):
                 parts.append(self._materialize(source, channels, node, like=like))
                 present.append(channels + start)
             elif len(channels):
@@ -377,7 +376,7 @@ class _Scissors:
         if (channels >= 0).all() and np.all(np.diff(channels) > 0):
             self._emitted[node.index] = _Emitted(step=self._pick(node.inputs[0], channels, node), present=kept)
             return
-        if node.inputs[0] in self._folded:
+        if self._is_unwritten(node.inputs[0]):
             read = np.unique(channels[channels >= 0])
             emitted = _Emitted(step=self._pick(node.inputs[0], read, node), present=read)
         else:
