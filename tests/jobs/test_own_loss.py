@@ -16,7 +16,7 @@ from studentsearch.errors import InterruptedRunError, RunFolderError, UsageError
 from studentsearch.jobs.distill import DistillOptions, distill
 from studentsearch.jobs.method_options import MethodOptions
 from studentsearch.jobs.options import ComputeOptions, DataOptions
-from studentsearch.jobs.recipe import TrainingRecipe
+from studentsearch.records.recipe import TrainingRecipe
 from studentsearch.runs.files import file_sha256
 from studentsearch.runs.manifest import read_manifest
 from studentsearch.runs.state_hash import state_sha256
