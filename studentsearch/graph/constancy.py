@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from studentsearch.graph.links import Mask
-from studentsearch.graph.movement import MOVEMENTS
 from studentsearch.graph.network import Network, Node
 from studentsearch.graph.passages import elementwise
+from studentsearch.graph.recording.movement import MOVEMENTS
 from studentsearch.graph.rules import COMPARISONS, DROPOUTS, ELEMENTWISE, POOLS, rule_of
 from studentsearch.graph.weighted import CONVOLUTIONS, NORMS, is_reader
 

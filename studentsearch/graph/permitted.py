@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 from studentsearch.errors import UnsupportedGraphError
 from studentsearch.graph.arguments import resolve
-from studentsearch.graph.describe import layer_class
-from studentsearch.graph.movement import MOVEMENTS, PIECES
 from studentsearch.graph.network import Operation
+from studentsearch.graph.recording.describe import layer_class
+from studentsearch.graph.recording.movement import MOVEMENTS, PIECES
 from studentsearch.graph.rules import RULES
 
 _WITHOUT_LAYER = frozenset({"Input", "Parameter", "Concat", "Add", "Output"})

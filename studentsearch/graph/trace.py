@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from studentsearch.graph.conversion import Conversion
 from studentsearch.graph.network import Network
-from studentsearch.graph.record import record
+from studentsearch.graph.recording.conversion import Conversion
+from studentsearch.graph.recording.record import record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

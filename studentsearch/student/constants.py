@@ -9,12 +9,12 @@ from torch import Tensor
 
 from studentsearch.graph.arguments import decode
 from studentsearch.graph.constancy import KEEPING, norms_keep_constants, pools_keep_constants
-from studentsearch.graph.describe import layer_class, make_layer
 from studentsearch.graph.links import Indices
-from studentsearch.graph.movement import MOVEMENTS
 from studentsearch.graph.network import Node
 from studentsearch.graph.passages import elementwise
 from studentsearch.graph.permitted import function_of
+from studentsearch.graph.recording.describe import layer_class, make_layer
+from studentsearch.graph.recording.movement import MOVEMENTS
 from studentsearch.graph.rules import COMPARISONS, DROPOUTS, ELEMENTWISE, rule_of
 from studentsearch.graph.weighted import CONVOLUTIONS
 from studentsearch.student.shrink import shrunk_operation, shrunk_state

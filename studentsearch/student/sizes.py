@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import torch
 
-from studentsearch.graph.movement import MOVEMENTS, numbers, run
 from studentsearch.graph.network import Argument, Network, Node
 from studentsearch.graph.passages import Step, elementwise, num_spatial_axes, reduced_axes, reduction, typed
+from studentsearch.graph.recording.movement import MOVEMENTS, numbers, run
 from studentsearch.graph.rules import POOLS, rule_of
 from studentsearch.graph.weighted import CONVOLUTIONS, TRANSPOSED, einsum, matrix_product
 

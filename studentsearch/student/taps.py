@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from torch import fx, nn
 
 from studentsearch.errors import UnsupportedGraphError
-from studentsearch.graph.describe import layer_class, make_layer
 from studentsearch.graph.layers import Select
 from studentsearch.graph.network import STATEFUL, Network, Node
+from studentsearch.graph.recording.describe import layer_class, make_layer
 from studentsearch.student.build import add_step, answer
 from studentsearch.student.spec import Step
 

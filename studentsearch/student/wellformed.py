@@ -7,11 +7,11 @@ from collections.abc import Set as AbstractSet
 
 from studentsearch.errors import UnsupportedGraphError
 from studentsearch.graph.arguments import INPUT, Argument, argument_problem
-from studentsearch.graph.describe import constructor_arguments, layer_class
 from studentsearch.graph.named_tuples import mentions_named, named_tuples
 from studentsearch.graph.names import is_attribute, is_step_name, path_problem
 from studentsearch.graph.network import Operation
 from studentsearch.graph.permitted import is_permitted
+from studentsearch.graph.recording.describe import constructor_arguments, layer_class
 from studentsearch.student.build import WHOLE_NUMBERS
 from studentsearch.student.spec import Step, StudentSpec
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from studentsearch.errors import UnsupportedGraphError
 from studentsearch.graph.arguments import function_name
-from studentsearch.graph.describe import WEIGHTED_CALLS
 from studentsearch.graph.liveness import liveness
-from studentsearch.graph.movement import MOVEMENTS, PIECES
-from studentsearch.graph.record import record
+from studentsearch.graph.recording.describe import WEIGHTED_CALLS
+from studentsearch.graph.recording.movement import MOVEMENTS, PIECES
+from studentsearch.graph.recording.record import record
 from studentsearch.graph.rules import RULES
 from studentsearch.graph.trace import trace
 

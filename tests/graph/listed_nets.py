@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torchvision.ops import StochasticDepth
 
 from studentsearch.graph.arguments import resolve
-from studentsearch.graph.describe import WEIGHTED_CALLS, layer_class
-from studentsearch.graph.movement import MOVEMENTS, PIECES
 from studentsearch.graph.passages import num_spatial_axes
+from studentsearch.graph.recording.describe import WEIGHTED_CALLS, layer_class
+from studentsearch.graph.recording.movement import MOVEMENTS, PIECES
 from studentsearch.graph.rules import RULES
 
 Operation = Callable[[Tensor, Tensor], object]

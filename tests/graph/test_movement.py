@@ -5,7 +5,8 @@ from torch import Tensor
 
 from studentsearch.graph.arguments import BATCH, INPUT
 from studentsearch.graph.links import same
-from studentsearch.graph.movement import (
+from studentsearch.graph.network import Node, Operation, call
+from studentsearch.graph.recording.movement import (
     MOVEMENTS,
     Moved,
     moves_batch,
@@ -16,7 +17,6 @@ from studentsearch.graph.movement import (
     run,
     with_batch_first,
 )
-from studentsearch.graph.network import Node, Operation, call
 
 X = (INPUT, 0)
 

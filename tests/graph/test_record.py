@@ -10,7 +10,7 @@ from torch.nn.utils import parametrizations, parametrize
 
 from studentsearch.errors import UnsupportedGraphError
 from studentsearch.graph.layers import Select
-from studentsearch.graph.record import BATCH, Recording, record
+from studentsearch.graph.recording.record import BATCH, Recording, record
 
 
 def replay(recording: Recording, *inputs: Tensor) -> object:

@@ -4,10 +4,10 @@ from rule_nets import NETS
 
 from studentsearch.graph import rules
 from studentsearch.graph.arguments import INPUT, Argument, resolve
-from studentsearch.graph.describe import layer_class
 from studentsearch.graph.links import same
 from studentsearch.graph.network import Node, Operation, call
 from studentsearch.graph.passages import Passage, Step, elementwise, mixing_along, whole
+from studentsearch.graph.recording.describe import layer_class
 from studentsearch.graph.rules import RULES, rule_of, use_rule
 from studentsearch.graph.trace import trace
 from studentsearch.graph.weighted import is_depthwise, is_grouped, is_reader

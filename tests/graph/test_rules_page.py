@@ -12,8 +12,8 @@ from micro_nets import Forward, MicroNet, conv, linear, randomised
 from torch import Tensor, nn
 
 from studentsearch.graph import rules
-from studentsearch.graph.describe import WEIGHTED_CALLS
-from studentsearch.graph.movement import MOVEMENTS, PIECES
+from studentsearch.graph.recording.describe import WEIGHTED_CALLS
+from studentsearch.graph.recording.movement import MOVEMENTS, PIECES
 from studentsearch.graph.rules import RULES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "graph_rules.md").read_text()

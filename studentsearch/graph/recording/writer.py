@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from studentsearch.errors import UnsupportedGraphError
 from studentsearch.graph.arguments import Argument
-from studentsearch.graph.functional import MIXED
-from studentsearch.graph.movement import (
+from studentsearch.graph.names import step_name
+from studentsearch.graph.network import Node, Operation
+from studentsearch.graph.passages import Passage, Step
+from studentsearch.graph.recording.functional import MIXED
+from studentsearch.graph.recording.movement import (
     Moved,
     is_regrouping,
     moves_batch,
@@ -17,9 +20,6 @@ from studentsearch.graph.movement import (
     run,
     with_batch_first,
 )
-from studentsearch.graph.names import step_name
-from studentsearch.graph.network import Node, Operation
-from studentsearch.graph.passages import Passage, Step
 from studentsearch.graph.rules import rule_of
 from studentsearch.graph.weighted import READERS
 

@@ -11,8 +11,13 @@ from torch import Tensor, fx, nn
 
 from studentsearch.errors import UnsupportedGraphError
 from studentsearch.graph.arguments import INPUT, encode, function_name, mentions_batch
-from studentsearch.graph.describe import WEIGHTED_CALLS, describe_module, describe_pooling
-from studentsearch.graph.functional import (
+from studentsearch.graph.links import all_of, same
+from studentsearch.graph.named_tuples import named_tuples, without_names
+from studentsearch.graph.network import Argument, Node, Operation, call
+from studentsearch.graph.passages import Passage, Step, aligned, whole
+from studentsearch.graph.permitted import require_permitted
+from studentsearch.graph.recording.describe import WEIGHTED_CALLS, describe_module, describe_pooling
+from studentsearch.graph.recording.functional import (
     BY_SIZES,
     EXTREMES,
     MIXED,
@@ -32,23 +37,18 @@ from studentsearch.graph.functional import (
     with_both,
     with_torch_names,
 )
-from studentsearch.graph.links import all_of, same
-from studentsearch.graph.movement import (
+from studentsearch.graph.recording.movement import (
     MOVEMENTS,
     PIECES,
     Moved,
     numbers,
     run,
 )
-from studentsearch.graph.named_tuples import named_tuples, without_names
-from studentsearch.graph.network import Argument, Node, Operation, call
-from studentsearch.graph.owners import Owners, tensors_of_layer
-from studentsearch.graph.passages import Passage, Step, aligned, whole
-from studentsearch.graph.permitted import require_permitted
-from studentsearch.graph.record import BATCH, Recording
+from studentsearch.graph.recording.owners import Owners, tensors_of_layer
+from studentsearch.graph.recording.record import BATCH, Recording
+from studentsearch.graph.recording.writer import NodeWriter
 from studentsearch.graph.rules import rule_of
 from studentsearch.graph.weighted import READERS
-from studentsearch.graph.writer import NodeWriter
 
 _Value: TypeAlias = "Node | Moved | str | tuple[_Value, ...]"  # a str is the name of a parameter
 _PASSED_ON = frozenset({

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from studentsearch.graph.arguments import BATCH, INPUT, Argument, decode, resolve
-from studentsearch.graph.describe import layer_class, make_layer
 from studentsearch.graph.links import Indices, all_of, taking
 from studentsearch.graph.network import Node, Operation, call
 from studentsearch.graph.passages import Passage
+from studentsearch.graph.recording.describe import layer_class, make_layer
 
 _REGROUPING = frozenset({"torch.reshape", "Tensor.reshape", "Tensor.view_as", "Tensor.reshape_as"}) | {
     "torch.flatten",

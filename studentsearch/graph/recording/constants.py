@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from studentsearch.errors import UnsupportedGraphError
-from studentsearch.graph.calls import Call, map_leaves, tensors_in
+from studentsearch.graph.recording.calls import Call, map_leaves, tensors_in
 
 
 class Constants:

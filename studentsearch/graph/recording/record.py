@@ -20,11 +20,11 @@ from torch.fx.node import Argument
 from torch.overrides import TorchFunctionMode
 
 from studentsearch.errors import UnsupportedGraphError
-from studentsearch.graph.calls import Call, append, map_leaves, tensors_in, without_dataclasses
-from studentsearch.graph.constants import Constants
-from studentsearch.graph.dropouts import announced, dropout_of
-from studentsearch.graph.leaves import is_leaf, refuse_unfollowed
-from studentsearch.graph.places import calling_line, error_in_words
+from studentsearch.graph.recording.calls import Call, append, map_leaves, tensors_in, without_dataclasses
+from studentsearch.graph.recording.constants import Constants
+from studentsearch.graph.recording.dropouts import announced, dropout_of
+from studentsearch.graph.recording.leaves import is_leaf, refuse_unfollowed
+from studentsearch.graph.recording.source_locations import calling_line, error_in_words
 
 BATCH = 1009
 """Images in the recorded batch: a prime that no channel count or size is, so that its multiples come from the batch."""

@@ -9,7 +9,7 @@ from types import CodeType, FrameType
 
 import torch
 
-_NOT_THE_USERS = (str(Path(torch.__file__).parent) + os.sep, str(Path(__file__).parent) + os.sep, "<")
+_NOT_THE_USERS = (str(Path(torch.__file__).parent) + os.sep, str(Path(__file__).parents[1]) + os.sep, "<")
 
 
 def calling_line(outermost: CodeType) -> str:

@@ -11,7 +11,7 @@ from torch import Tensor, fx
 from studentsearch.errors import UnsupportedGraphError
 from studentsearch.graph.arguments import INPUT, encode, function_name
 from studentsearch.graph.network import Operation, call
-from studentsearch.graph.record import BATCH
+from studentsearch.graph.recording.record import BATCH
 
 EXTREMES = {"torch.max": "torch.amax", "torch.min": "torch.amin"}
 MIXED = (
