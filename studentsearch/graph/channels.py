@@ -8,8 +8,8 @@ import numpy as np
 
 from studentsearch.graph.links import Indices
 from studentsearch.graph.network import Network, Node
-from studentsearch.graph.rules import HOMOGENEOUS
-from studentsearch.graph.weighted import NORMS, is_reader
+from studentsearch.graph.operations.operation_record import Family
+from studentsearch.graph.operations.table import is_reader, record_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +134,7 @@ def norm_followed(network: Network) -> frozenset[int]:
         absorbed[node.index] = bool(users[node.index]) and all(
             _absorbs(network.nodes[user], absorbed[user]) for user in users[node.index]
         )
-    shared = {index for group in network.reused for index in group}
+    shared = {index for group in reused_layers(network) for index in group}
     return frozenset(
         node.index for node in network.nodes if is_reader(node) and absorbed[node.index] and node.index not in shared
     )
@@ -145,6 +145,26 @@ def _absorbs(user: Node, followed: bool) -> bool:
     mixes = any(link.sources is not None and link.sources.shape[1] > 1 for link in user.links)
     if user.whole or user.ties is not None or mixes:
         return False
-    if user.operation.kind in NORMS:
+    record = record_of(user.operation)
+    if record is not None and record.family is Family.BATCH_NORM:
         return user.operation.arguments["track_running_stats"] is True
-    return user.operation.name in HOMOGENEOUS and followed
+    return record is not None and record.is_homogeneous and followed
+
+
+def reused_layers(network: Network) -> tuple[tuple[int, ...], ...]:
+    """Groups of nodes that call one layer, which must agree on its channels.
+
+    A layer that takes any number of channels has no tensor a channel, so calls with different numbers are apart.
+
+    Args:
+        network: Any traced network.
+
+    Returns:
+        Node indices, ascending in each group; layers that are called once have none.
+    """
+    calls: dict[tuple[str, int], list[int]] = {}
+    for node in network.nodes:
+        record = record_of(node.operation)
+        if record is not None and record.has_tensors:
+            calls.setdefault((node.path, node.num_channels), []).append(node.index)
+    return tuple(tuple(indices) for indices in calls.values() if len(indices) > 1)

@@ -16,7 +16,7 @@ from torch import Tensor
 from studentsearch.graph.channels import channel_origins, joined, shared_units
 from studentsearch.graph.links import Indices, Mask
 from studentsearch.graph.network import Network, Node
-from studentsearch.graph.weighted import READERS, TRANSPOSED, is_grouped, is_reader
+from studentsearch.graph.operations.table import has_reading_weight, is_grouped, is_reader, weight_axes_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -96,7 +96,7 @@ def gate_sites(network: Network) -> tuple[GateSite, ...]:
                 start=start,
                 num_gates=int(unit.max()) + 1,
                 gate_of=None if is_own else unit,
-                weight_axis=0 if node.operation.kind in TRANSPOSED else 1,
+                weight_axis=weight_axes_of(node).inputs,
                 calls=calls[node.path],
             )
         )
@@ -119,7 +119,7 @@ def left_whole(network: Network, sites: Sequence[GateSite]) -> tuple[LeftWhole, 
     found: dict[str, str] = {}
     for node in network.nodes:
         reason = node.whole
-        if not reason and node.operation.kind in READERS and node.path not in gated:
+        if not reason and has_reading_weight(node.operation) and node.path not in gated:
             reason = "reads the image" if node.index in images else ""
             reason = reason if node.index in trained else "the logits do not depend on it"
         if not reason and is_grouped(node):
@@ -184,6 +184,6 @@ def _calls(network: Network) -> dict[str, tuple[int, ...]]:
     """For the path of every layer that is a reader in all of its calls the nodes that call it."""
     calls: dict[str, list[Node]] = {}
     for node in network.nodes:
-        if node.operation.kind in READERS:
+        if has_reading_weight(node.operation):
             calls.setdefault(node.path, []).append(node)
     return {path: tuple(node.index for node in nodes) for path, nodes in calls.items() if all(map(is_reader, nodes))}

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from studentsearch.graph.channels import reused_layers
 from studentsearch.graph.constancy import bordered_nodes, constant_nodes
 from studentsearch.graph.gates import GateSite
 from studentsearch.graph.links import Indices, Mask
 from studentsearch.graph.network import Network
-from studentsearch.graph.weighted import is_reader
+from studentsearch.graph.operations.table import is_reader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +66,7 @@ def liveness(network: Network, sites: tuple[GateSite, ...], is_open: Mask) -> Li
     needed[-1][...] = True
     gates = {call: site.entries(is_open) for site in sites for call in site.calls}
     reads: dict[int, Mask] = {}
-    reused = network.reused
+    reused = reused_layers(network)
     while True:
         _backward(network, gates, needed, reads)
         if not _agree(reused, needed):

@@ -9,8 +9,7 @@ from studentsearch.graph.gates import GateSite, num_gates
 from studentsearch.graph.links import Mask
 from studentsearch.graph.liveness import Liveness, liveness
 from studentsearch.graph.network import Network, Node
-from studentsearch.graph.rules import POOLS
-from studentsearch.graph.weighted import NORMS, is_reader
+from studentsearch.graph.operations.table import is_reader, record_of
 
 Counts = NDArray[np.int64]
 _QUESTIONS_AT_ONCE = 256
@@ -57,23 +56,21 @@ def paper_macs(network: Network) -> int:
     """The count of Gu and Tresp 2020: multiply-accumulates, 2 per BatchNorm element, 1 per element a pooling writes.
 
     Args:
-        network: The traced network, whole.
+        network: The traced network.
 
     Returns:
         An exact integer.
     """
     extra = 0
     for node in network.nodes:
-        elements = node.num_channels * node.num_positions
-        if node.operation.kind in NORMS:
-            extra += 2 * elements
-        elif node.operation.name in POOLS:
-            extra += elements
+        record = record_of(node.operation)
+        if record is not None:
+            extra += record.paper_cost * node.num_channels * node.num_positions
     return full_macs(network) + extra
 
 
 def full_macs(network: Network) -> int:
-    """Multiply-accumulates of the whole network, an exact integer.
+    """Multiply-accumulates of a network with every gate open, an exact integer.
 
     Args:
         network: The traced network.

@@ -9,13 +9,7 @@ from dataclasses import dataclass, field
 from studentsearch.graph.arguments import Argument
 from studentsearch.graph.links import Indices, Link
 
-__all__ = ["STATEFUL", "Argument", "Network", "Node", "Operation", "call"]
-
-STATEFUL = frozenset({
-    *(f"{kind}{n}d" for kind in ("Conv", "ConvTranspose", "BatchNorm", "InstanceNorm") for n in (1, 2, 3)),
-    *("Linear", "GroupNorm", "LayerNorm", "RMSNorm", "PReLU", "MultiheadAttention", "Constant", "Parameter"),
-})
-"""Kinds that have tensors of their own."""
+__all__ = ["Argument", "Network", "Node", "Operation", "call"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,18 +133,6 @@ class Network:
     def num_outputs(self) -> int:
         """Classes, or features of the last layer."""
         return self.logits.num_channels
-
-    @property
-    def reused(self) -> tuple[tuple[int, ...], ...]:
-        """Groups of nodes that call one layer, which must agree on its channels.
-
-        A layer that takes any number of channels has no tensor a channel, so calls with different numbers are apart.
-        """
-        calls: dict[tuple[str, int], list[int]] = {}
-        for node in self.nodes:
-            if node.operation.kind in STATEFUL:
-                calls.setdefault((node.path, node.num_channels), []).append(node.index)
-        return tuple(tuple(indices) for indices in calls.values() if len(indices) > 1)
 
     def sources_of(self, node: Node) -> tuple[Node, ...]:
         """The nodes that `node` reads."""

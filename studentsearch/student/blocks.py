@@ -12,8 +12,8 @@ from studentsearch.graph.links import Mask
 from studentsearch.graph.liveness import Liveness, liveness
 from studentsearch.graph.macs import node_macs
 from studentsearch.graph.network import Network, Node
+from studentsearch.graph.operations.table import is_reader
 from studentsearch.graph.stages import block_names
-from studentsearch.graph.weighted import is_reader
 from studentsearch.records.blocks import BlockShare, BranchShare, ReaderShare, SourceShare, SumShare
 
 __all__ = ["BlockShare", "BranchShare", "ReaderShare", "SourceShare", "SumShare", "kept_by_block"]

@@ -11,16 +11,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from studentsearch.graph.macs import full_macs, paper_macs
 from studentsearch.graph.network import Network
+from studentsearch.graph.operations.table import record_of
 from studentsearch.records.student import Counts
 from studentsearch.student.spec import StudentSpec
 
 __all__ = ["Counts", "count_everything", "is_counted_by_thop", "thop_macs", "torch_flops"]
 
 _COUNTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
-_BEYOND_THOP = frozenset({
-    *("ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "MultiheadAttention", "torch.matmul", "torch.bmm"),
-    *("torch.einsum", "torch.nn.functional.scaled_dot_product_attention"),
-})
 
 
 def count_everything(module: nn.Module, network: Network) -> Counts:
@@ -46,7 +43,8 @@ def count_everything(module: nn.Module, network: Network) -> Counts:
 
 def is_counted_by_thop(spec: StudentSpec) -> bool:
     """Whether thop has a rule for everything in a network that costs multiply-accumulates, and the right one."""
-    return not any(step.operation.name in _BEYOND_THOP for step in spec.steps)
+    records = (record_of(step.operation) for step in spec.steps)
+    return all(record is None or record.is_counted_by_thop for record in records)
 
 
 def torch_flops(module: nn.Module, input_shapes: tuple[tuple[int, ...], ...]) -> int:

@@ -7,17 +7,14 @@ from dataclasses import dataclass
 import torch
 
 from studentsearch.graph.network import Argument, Network, Node
-from studentsearch.graph.passages import Step, elementwise, num_spatial_axes, reduced_axes, reduction, typed
-from studentsearch.graph.recording.movement import MOVEMENTS, numbers, run
-from studentsearch.graph.rules import POOLS, rule_of
-from studentsearch.graph.weighted import CONVOLUTIONS, TRANSPOSED, einsum, matrix_product
+from studentsearch.graph.operations.movements import numbers, run
+from studentsearch.graph.operations.operation_record import Family
+from studentsearch.graph.operations.propagation import Applied, num_spatial_axes
+from studentsearch.graph.operations.reduction import reduced_axes
+from studentsearch.graph.operations.table import is_elementwise, is_movement, is_of
 
 _WIDER_THAN_PICTURES = 2**20
-_RESIZING = frozenset({
-    *("torch.nn.functional.interpolate", "torch.nn.functional.upsample"),
-    *("Upsample", "UpsamplingNearest2d", "UpsamplingBilinear2d"),
-})
-"""Operations whose output may have the size of their input by chance."""
+_WINDOWED = (Family.CONVOLUTION, Family.TRANSPOSED_CONVOLUTION, Family.POOLING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +74,7 @@ def may_be_repeated(network: Network, node: Node) -> bool:
     Returns:
         True where several inputs have an axis of size 1, of which some may be longer for other images.
     """
-    if rule_of(node.operation) not in {elementwise, typed} or 1 not in positions(node):
+    if not (is_elementwise(node.operation) or node.operation.name == "Tensor.type_as") or 1 not in positions(node):
         return False
     inputs = [network.nodes[index] for index in set(node.inputs)]
     return sum(_has_positions(node, item) and item.operation.kind != "Parameter" for item in inputs) > 1
@@ -98,22 +95,22 @@ def _windows(network: Network, node: Node) -> list[Argument] | None:
         given = arguments["windows"]
         return list(given) if isinstance(given, tuple) and not arguments["sizes"] else None
     inputs = [network.nodes[index] for index in node.inputs]
-    if kind in CONVOLUTIONS | TRANSPOSED | POOLS and arguments.get("padding") != "same":
+    if is_of(node.operation, *_WINDOWED) and arguments.get("padding") != "same":
         has_channels_first = node.axis == inputs[0].axis == 0 and len(node.shape) == (num_spatial_axes(kind) or 0) + 1
         return [_window(node)] if has_channels_first else None
-    if name in _RESIZING or may_be_repeated(network, node):
+    if is_of(node.operation, Family.RESIZING) or may_be_repeated(network, node):
         return None
-    if name in MOVEMENTS:
+    if is_movement(node.operation):
         return [] if positions(inputs[0]) == positions(node) and _keeps_order(node, inputs[0]) else None
     # An axis of size 1 that is summed over stays one only here: in images of other sizes it may be longer before.
-    may_change = rule_of(node.operation) in {matrix_product, einsum, reduction}
+    may_change = is_of(node.operation, Family.PRODUCT, Family.REDUCTION)
     if not may_change and any(_has_positions(node, item) for item in inputs):
         return []
     before, after = positions(inputs[0]), positions(node)
     if inputs[0].axis != node.axis or len(before) != len(after):
         return None
-    if rule_of(node.operation) is reduction:
-        reduced = reduced_axes(Step(operation=node.operation, sources=(inputs[0],), shape=node.shape))
+    if is_of(node.operation, Family.REDUCTION):
+        reduced = reduced_axes(Applied(operation=node.operation, sources=(inputs[0],), shape=node.shape))
         kept = [axis for axis in range(len(node.shape)) if axis != node.axis]
         return [_window_to(tuple(1 if axis in reduced else None for axis in kept))]
     if "Pad" in kind or name.endswith(".pad"):
@@ -145,7 +142,7 @@ def _window(node: Node) -> Argument:
         )
     )
     rounding = int(arguments.get("ceil_mode") is True)
-    if node.operation.kind in TRANSPOSED:
+    if is_of(node.operation, Family.TRANSPOSED_CONVOLUTION):
         added = node.operation.integers("output_padding")
         rounding, paddings = 2, tuple(2 * one - more for one, more in zip(paddings, added, strict=True))
     return (*kernels, *strides, *paddings, *dilations, rounding)

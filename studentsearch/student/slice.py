@@ -13,16 +13,13 @@ from studentsearch.graph.constancy import border_of
 from studentsearch.graph.links import Indices, mask_of
 from studentsearch.graph.liveness import Liveness
 from studentsearch.graph.network import Argument, Network, Node, Operation
-from studentsearch.graph.passages import elementwise
-from studentsearch.graph.rules import rule_of
-from studentsearch.graph.weighted import is_reader
+from studentsearch.graph.operations.table import is_elementwise, is_reader, record_of
 from studentsearch.student.constants import bordered_value, folded_value
 from studentsearch.student.outside import OutsideLayers
 from studentsearch.student.shrink import shrunk_operation, shrunk_state
 from studentsearch.student.sizes import Size, constant_size, may_be_repeated, positions
 from studentsearch.student.spec import Step, StudentSpec
 
-_SIZES = frozenset({"num_features", "num_channels"})
 _PATHLESS = frozenset({"Input", "Concat", "Add", "Output", "Call"})
 
 
@@ -129,7 +126,7 @@ class _Scissors:
         if self._agree(node):
             kept = self._emitted[node.inputs[0]].present
         takes = [np.flatnonzero(link.needed(mask_of(kept, node.num_channels))) for link in node.links]
-        repeats = rule_of(node.operation) is elementwise and not may_be_repeated(self._network, node)
+        repeats = is_elementwise(node.operation) and not may_be_repeated(self._network, node)
         like = self._first_emitted(node) if repeats else None
         steps = tuple(
             self._operand(source, channels, node, like) for source, channels in zip(node.inputs, takes, strict=True)
@@ -141,7 +138,8 @@ class _Scissors:
         link = node.links[0]
         is_plain = node.ties is None and (link.sources is None or link.sources.shape[1] == 1)
         has_state = self._has_tensors(node.path)
-        is_sized = node.operation.name == "torch.unflatten" or not _SIZES.isdisjoint(node.operation.arguments)
+        record = record_of(node.operation)
+        is_sized = record is not None and record.shrinking is not None
         return is_plain and not has_state and not is_sized and node.inputs[0] in self._emitted and not node.whole
 
     def _agree(self, node: Node) -> bool:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from torch import fx, nn
 
 from studentsearch.errors import UnsupportedGraphError
+from studentsearch.graph.layer_classes import layer_class, make_layer
 from studentsearch.graph.layers import Select
-from studentsearch.graph.network import STATEFUL, Network, Node
-from studentsearch.graph.recording.describe import layer_class, make_layer
+from studentsearch.graph.network import Network, Node
+from studentsearch.graph.operations.table import record_of
 from studentsearch.student.build import add_step, answer
 from studentsearch.student.spec import Step
 
@@ -60,7 +61,8 @@ def _path(module: nn.Module, node: Node, extra: nn.Module) -> str:
     if _computes(_submodule(module, path), node):
         return path
     layer = layer_class(node.operation.kind)
-    if layer is None or node.operation.kind in STATEFUL:
+    record = record_of(node.operation)
+    if layer is None or (record is not None and record.has_tensors):
         raise UnsupportedGraphError(
             f"{path}: the module has no layer {node.operation.kind} there, the trace has; "
             "trace the module itself, or name no feature points"

@@ -7,11 +7,11 @@ from collections.abc import Set as AbstractSet
 
 from studentsearch.errors import UnsupportedGraphError
 from studentsearch.graph.arguments import INPUT, Argument, argument_problem
+from studentsearch.graph.layer_classes import constructor_arguments, layer_class
 from studentsearch.graph.named_tuples import mentions_named, named_tuples
 from studentsearch.graph.names import is_attribute, is_step_name, path_problem
 from studentsearch.graph.network import Operation
-from studentsearch.graph.permitted import is_permitted
-from studentsearch.graph.recording.describe import constructor_arguments, layer_class
+from studentsearch.graph.operations.table import is_permitted
 from studentsearch.student.build import WHOLE_NUMBERS
 from studentsearch.student.spec import Step, StudentSpec
 
@@ -58,8 +58,8 @@ def _step_problem(step: Step, known: AbstractSet[str]) -> str | None:
         return f"reads {unknown!a:.80}, which no step before it computes"
     if not is_permitted(step.operation):
         return (
-            f"the operation {step.operation.name!a:.80} has no rule and is none that a student may keep whole "
-            "(studentsearch.graph.rules.use_rule teaches one)"
+            f"the operation {step.operation.name!a:.80} has no record and is none that a student may contain "
+            "(studentsearch.graph.operations.table.use_operation teaches one)"
         )
     return _path_problem(step) or _arguments_problem(step.operation, len(step.inputs), known)
 
@@ -85,8 +85,7 @@ def _arguments_problem(operation: Operation, num_inputs: int, known: AbstractSet
             return _plain_problem(operation)
         case kind:
             layer = layer_class(kind)
-            names = frozenset[str]() if layer is None else constructor_arguments(layer)
-            return _named_problem(operation, names, 0)
+            return _named_problem(operation, set() if layer is None else set(constructor_arguments(layer)), 0)
 
 
 def _plain_problem(operation: Operation) -> str | None:

@@ -20,8 +20,8 @@ from studentsearch.graph.links import Mask
 from studentsearch.graph.liveness import liveness
 from studentsearch.graph.macs import count_macs
 from studentsearch.graph.network import Node
+from studentsearch.graph.operations.table import is_reader
 from studentsearch.graph.trace import Traced, trace_with_state
-from studentsearch.graph.weighted import is_reader
 from studentsearch.student.build import build_with_weights
 from studentsearch.student.check import CutCheck
 from studentsearch.student.counts import Counts, torch_flops

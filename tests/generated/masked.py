@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 from studentsearch.graph.gates import GateSite
 from studentsearch.graph.links import Mask
 from studentsearch.graph.network import Network
-from studentsearch.graph.weighted import is_reader
+from studentsearch.graph.operations.table import is_reader
 
 _READING = {
     **{f"conv{n}d": 1 for n in (1, 2, 3)},

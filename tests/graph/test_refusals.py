@@ -1,4 +1,4 @@
-"""What cannot be followed: the message names place, finding and cure; what is harmless is left whole."""
+"""What cannot be followed: the message names location, finding and cure; what is harmless keeps all channels."""
 
 from __future__ import annotations
 
@@ -71,7 +71,8 @@ REFUSED: dict[str, tuple[nn.Module, str]] = {
     "operation": (
         net(lambda _, x: torch.cumsum(x, 1)),
         r"^body\.cumsum: the operation torch\.cumsum has no rule and reads channels that may be cut; "
-        r'leave it whole with --skip "body\.cumsum", or teach a rule \(studentsearch\.graph\.rules\.use_rule\)$',
+        r'keep all channels with --skip "body\.cumsum", or teach its record '
+        r"\(studentsearch\.graph\.operations\.table\.use_operation\)$",
     ),
     "layer of torch": (
         net(lambda m, x: m.swap(x, x), swap=nn.Bilinear(8, 8, 8)),

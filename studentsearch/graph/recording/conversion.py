@@ -1,70 +1,49 @@
-"""Recorded calls become nodes, and `rules` say how channels pass through them."""
+"""Recorded calls become nodes: each is read as an operation, and its record says how channels pass through it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from fnmatch import fnmatch
 from typing import TypeAlias
 
-from torch import Tensor, fx, nn
+from torch import Tensor, fx
 
 from studentsearch.errors import UnsupportedGraphError
 from studentsearch.graph.arguments import INPUT, encode, function_name, mentions_batch
 from studentsearch.graph.links import all_of, same
 from studentsearch.graph.named_tuples import named_tuples, without_names
-from studentsearch.graph.network import Argument, Node, Operation, call
-from studentsearch.graph.passages import Passage, Step, aligned, whole
-from studentsearch.graph.permitted import require_permitted
-from studentsearch.graph.recording.describe import WEIGHTED_CALLS, describe_module, describe_pooling
-from studentsearch.graph.recording.functional import (
-    BY_SIZES,
-    EXTREMES,
+from studentsearch.graph.network import Node, Operation, call
+from studentsearch.graph.operations.movements import numbers, run
+from studentsearch.graph.operations.operation_record import LayerForm, RecordedAs
+from studentsearch.graph.operations.propagation import Applied, Propagation, aligned, all_channels
+from studentsearch.graph.operations.table import is_movement, record_of, require_permitted
+from studentsearch.graph.recording.describe import describe_module
+from studentsearch.graph.recording.layer_calls import layer_of_call
+from studentsearch.graph.recording.movement import Moved
+from studentsearch.graph.recording.owners import Owners, tensors_of_layer
+from studentsearch.graph.recording.record import BATCH, Recording
+from studentsearch.graph.recording.recorded_calls import (
     MIXED,
     TAKEN_APART,
     changes_kind,
     first_read,
-    layer_of_call,
+    indexing,
+    known_of,
+    location_of,
     named_operation,
     number_like,
     numbering,
     of_axes,
     packed_arguments,
     pads_channels,
+    parameter_operation,
     pieces_of,
-    place_of,
     shape_of,
-    with_both,
     with_torch_names,
 )
-from studentsearch.graph.recording.movement import (
-    MOVEMENTS,
-    PIECES,
-    Moved,
-    numbers,
-    run,
-)
-from studentsearch.graph.recording.owners import Owners, tensors_of_layer
-from studentsearch.graph.recording.record import BATCH, Recording
 from studentsearch.graph.recording.writer import NodeWriter
-from studentsearch.graph.rules import rule_of
-from studentsearch.graph.weighted import READERS
 
 _Value: TypeAlias = "Node | Moved | str | tuple[_Value, ...]"  # a str is the name of a parameter
-_PASSED_ON = frozenset({
-    *("Tensor.contiguous", "torch.clone", "Tensor.float", "Tensor.to", "Tensor.type_as", "torch.detach", "Tensor.type"),
-    *(
-        "Tensor.bool",
-        "Tensor.int",
-        "Tensor.long",
-        "Tensor.requires_grad_",
-        "Tensor.half",
-        "Tensor.double",
-        "torch.alias",
-        "Tensor.cpu",
-        "Tensor.bfloat16",
-    ),
-})
 
 
 class Conversion:
@@ -75,7 +54,7 @@ class Conversion:
 
         Args:
             recording: The calls.
-            skip: Patterns of module paths that are left whole.
+            skip: Patterns of module paths whose parts keep all channels.
         """
         self._recording = recording
         self._skip = skip
@@ -98,19 +77,19 @@ class Conversion:
         """Write every node.
 
         Raises:
-            UnsupportedGraphError: A call that no rule covers; names its place.
+            UnsupportedGraphError: A call that no record covers; names its location.
         """
         for fx_node in self._recording.graph.nodes:
             try:
                 self._values[fx_node] = _same_for_all(fx_node, self._value(fx_node))
             except UnsupportedGraphError as error:
-                where = place_of(fx_node)
+                where = location_of(fx_node)
                 raise error if str(error).startswith(where) else UnsupportedGraphError(f"{where}: {error}") from error
 
     def _value(self, fx_node: fx.Node) -> _Value:
         match fx_node.op:
             case "placeholder":
-                return self._add(fx_node, Operation(kind="Input"), (), Passage(axis=0, links=()))
+                return self._add(fx_node, Operation(kind="Input"), (), Propagation(axis=0, dependencies=()))
             case "get_attr":
                 return str(fx_node.target)
             case "output":
@@ -130,13 +109,14 @@ class Conversion:
         operation = Operation(kind="Output", arguments={} if structure == (INPUT, 0) else {"structure": structure})
         first = sources[0]
         # Every channel of every output is needed, whatever the first one's number of channels.
-        links = tuple(
+        dependencies = tuple(
             same(first.num_channels)
             if source.num_channels == first.num_channels
             else all_of(source.num_channels, first.num_channels)
             for source in sources
         )
-        return self._writer.write("output", operation, sources, Passage(axis=first.axis, links=links), first.shape)
+        applied = Applied(operation=operation, sources=sources, shape=first.shape)
+        return self._writer.write("output", applied, Propagation(axis=first.axis, dependencies=dependencies))
 
     def _layer(self, fx_node: fx.Node) -> _Value:
         path = str(fx_node.target)
@@ -145,7 +125,7 @@ class Conversion:
         operation = describe_module(module, path, rank=_rank(fx_node))
         if operation.kind == "Identity":
             return self._values[given[0]]
-        if operation.kind in {"Flatten", "Unflatten", "ChannelShuffle", "PixelShuffle", "PixelUnshuffle"}:
+        if is_movement(operation):
             return self._move(operation, self._values[given[0]])
         path = self._owners.layer(path, tensors_of_layer(module), operation)
         if operation.kind == "MultiheadAttention":
@@ -153,9 +133,9 @@ class Conversion:
         return self._add(fx_node, operation, given, None, path=path)
 
     def _call(self, fx_node: fx.Node) -> _Value:
-        name = function_name(fx_node.target)
         if fx_node.target is getattr:
             return self._attribute(fx_node)
+        name = function_name(fx_node.target)
         if name is None:
             found = getattr(fx_node.target, "__name__", str(fx_node.target))
             raise UnsupportedGraphError(
@@ -163,26 +143,26 @@ class Conversion:
                 "built without your code"
             )
         if name == "operator.getitem" and isinstance(self._values.get(first_read(fx_node)), tuple):
-            pieces, index = self._values[first_read(fx_node)], fx_node.args[1]
-            assert isinstance(pieces, tuple)
-            assert isinstance(index, int)
-            if not -len(pieces) <= index < len(pieces):
-                raise UnsupportedGraphError(
-                    f"result {index} of {place_of(first_read(fx_node))} is not followed (indices of largest entries, "
-                    "weights of attention); expected the first one only; compute what is needed from that"
-                )
-            return pieces[index]
+            return self._result(fx_node)
         with_torch_names(fx_node)
-        if name in _PASSED_ON:
-            return self._retyped(fx_node) if changes_kind(fx_node) else self._values[first_read(fx_node)]
-        if name in BY_SIZES and not isinstance(self._values[first_read(fx_node)], str):
-            movement, value = of_axes(name, fx_node), self._values[first_read(fx_node)]
-            return value if movement is None else self._move(movement, value)
-        if name in WEIGHTED_CALLS:
-            return self._weighted(fx_node, name)
-        is_extreme = name in EXTREMES and isinstance(fx_node.meta["value"], tuple)
-        if name in EXTREMES:
-            name = EXTREMES[name] if is_extreme else f"{name}imum"
+        record = known_of(name)
+        match record.recorded_as:
+            case RecordedAs.ITS_INPUT:
+                return self._retyped(fx_node) if changes_kind(fx_node) else self._values[first_read(fx_node)]
+            case RecordedAs.MOVEMENT_OF_AXES if not isinstance(self._values[first_read(fx_node)], str):
+                movement, value = of_axes(name, fx_node), self._values[first_read(fx_node)]
+                return value if movement is None else self._move(movement, value)
+            case RecordedAs.EXTREME if isinstance(fx_node.meta["value"], tuple):
+                # Values and indices, of which only the values are followed.
+                return (self._computed(fx_node, f"torch.a{name.removeprefix('torch.')}"),)
+            case RecordedAs.EXTREME:
+                return self._computed(fx_node, f"{name}imum")
+        if record.layer_form is not None:
+            return self._layer_call(fx_node, name, record.layer_form)
+        return self._computed(fx_node, name)
+
+    def _computed(self, fx_node: fx.Node, name: str) -> _Value:
+        """A call as an operation of its own, or as a movement that is followed."""
         given: list[fx.Node] = []
         arguments = without_names(encode(packed_arguments(fx_node, name), numbering(given), BATCH))
         options = tuple(
@@ -190,19 +170,31 @@ class Conversion:
         )
         assert isinstance(arguments, tuple)
         operation = call(name, *arguments, options=options)
-        pooling = describe_pooling(name, fx_node.args[1:], fx_node.kwargs)
-        if pooling is not None:
-            return self._add(fx_node, pooling, (first_read(fx_node),), None)
-        if name in PIECES:
-            whole_value = self._values[first_read(fx_node)]
-            return tuple(self._move(piece, whole_value) for piece in pieces_of(fx_node))
+        movement = known_of(name).movement
+        if movement is not None and movement.splits:
+            everything = self._values[first_read(fx_node)]
+            return tuple(self._move(piece, everything) for piece in pieces_of(fx_node))
+        values = [self._values[item] for item in given]
+        if movement is not None and any(isinstance(value, str) for value in values[1:]):
+            table = values[1] if len(values) == 2 else None
+            numbers_of_table = self._recording.tensors[table] if isinstance(table, str) else None
+            return self._move(indexing(fx_node, name, numbers_of_table), values[0])
         is_pad_of_channels = name.endswith(".pad") and pads_channels(operation, fx_node)
-        if any(isinstance(self._values[item], str) for item in given[1:]) and name in MOVEMENTS:
-            return self._move(self._indexing(fx_node, name, given), self._values[given[0]])
-        if (name in MOVEMENTS or is_pad_of_channels) and not isinstance(self._values[given[0]], str):
-            return self._move(operation, self._values[given[0]])
-        added = self._add(fx_node, named_operation(operation, fx_node), tuple(given), None)
-        return (added,) if is_extreme else added
+        if (movement is not None or is_pad_of_channels) and not isinstance(values[0], str):
+            return self._move(operation, values[0])
+        return self._add(fx_node, named_operation(operation, fx_node), tuple(given), None)
+
+    def _result(self, fx_node: fx.Node) -> _Value:
+        """One of several results of a call."""
+        results, index = self._values[first_read(fx_node)], fx_node.args[1]
+        assert isinstance(results, tuple)
+        assert isinstance(index, int)
+        if not -len(results) <= index < len(results):
+            raise UnsupportedGraphError(
+                f"result {index} of {location_of(first_read(fx_node))} is not followed (indices of largest entries, "
+                "weights of attention); expected the first one only; compute what is needed from that"
+            )
+        return results[index]
 
     def _retyped(self, fx_node: fx.Node) -> Node:
         """A mask or integers made into numbers, or the other way round."""
@@ -222,34 +214,13 @@ class Conversion:
             )
         return self._move(call("torch.transpose", (INPUT, 0), -2, -1), self._values[first_read(fx_node)])
 
-    def _indexing(self, fx_node: fx.Node, name: str, given: list[fx.Node]) -> Operation:
-        """Indexing by a table of numbers along one axis, as the selection that it is."""
-        index = fx_node.args[1] if name == "operator.getitem" else None
-        parts = index if isinstance(index, tuple) else (index,)
-        if name == "torch.index_select":
-            dim = fx_node.kwargs.get("dim", fx_node.args[1] if len(fx_node.args) > 1 else 0)
-        else:
-            dim = next((place for place, part in enumerate(parts) if isinstance(part, fx.Node)), 0)
-        others = [part for part in parts if not isinstance(part, fx.Node)]
-        is_plain = name == "torch.index_select" or all(part == slice(None) for part in others)
-        table = self._values[given[1]]
-        if len(given) != 2 or not is_plain or not isinstance(table, str) or not isinstance(dim, int):
-            raise UnsupportedGraphError(
-                f"{name} by several tables or by one that is computed from the image; expected one table of numbers "
-                "along one axis; write it with torch.narrow, torch.chunk or such indexing"
-            )
-        numbers_picked = tuple(int(number) for number in self._recording.tensors[table].flatten().tolist())
-        axis = dim % fx_node.meta["value"].dim()
-        return Operation(kind="Select", arguments={"channels": numbers_picked, "axis": axis})
-
-    def _weighted(self, fx_node: fx.Node, name: str) -> Node:
-        """A functional call with weights, as the layer that computes it."""
-        weighted = WEIGHTED_CALLS[name]
-        bound: dict[str, object] = {**dict(zip(weighted.parameters, fx_node.args, strict=False)), **fx_node.kwargs}
+    def _layer_call(self, fx_node: fx.Node, name: str, form: LayerForm) -> Node:
+        """A functional call as the layer that computes it."""
+        bound: dict[str, object] = {**dict(zip(form.parameters, fx_node.args, strict=False)), **fx_node.kwargs}
         source = bound["input"]
         assert isinstance(source, fx.Node)
         names: dict[str, str] = {}
-        for role in weighted.weights:
+        for role in form.roles:
             tensor = bound.get(role)
             if tensor is None:
                 continue
@@ -260,12 +231,12 @@ class Conversion:
                     "write the part as a product or a sum of tensors"
                 )
             names[role] = value
-        if bound.get("training") or (weighted.kind == "InstanceNorm" and bound.get("use_input_stats", True)):
+        if not form.reads_statistics(bound):
             # Statistics of the batch or image; those that are kept are not read.
             names = {role: name for role, name in names.items() if not role.startswith("running_")}
         state = {role: self._recording.tensors[name] for role, name in names.items()}
-        completed = with_both(weighted.kind, state)
-        operation = layer_of_call(weighted.kind, bound, completed, shape_of(fx_node), source)
+        completed = form.completed(state)
+        operation = layer_of_call(name, form, bound, completed, fx_node)
         path = self._owners.layer(self._owners.path_of_call(names), state, operation) if names else ""
         self._owners.state.update({f"{path}.{role}": completed[role] for role in completed.keys() - state.keys()})
         return self._add(fx_node, operation, (source,), None, path=path)
@@ -292,19 +263,26 @@ class Conversion:
         return self._writer.moved(value)
 
     def _add(
-        self, fx_node: fx.Node, operation: Operation, given: Sequence[fx.Node], known: Passage | None, *, path: str = ""
+        self,
+        fx_node: fx.Node,
+        operation: Operation,
+        given: Sequence[fx.Node],
+        known: Propagation | None,
+        *,
+        path: str = "",
     ) -> Node:
         """A node for a recorded call."""
         shape = shape_of(fx_node)
-        sources = self._sources(given, shape)
-        step = Step(operation=operation, sources=sources, shape=shape)
-        way = known or self._passage(fx_node, step, path)
-        place = place_of(fx_node)
-        return self._writer.write(fx_node.name, operation, sources, way, shape, path=path, place=place)
+        applied = Applied(operation=operation, sources=self._sources(given, shape), shape=shape)
+        propagation = known or self._propagation(fx_node, applied, path)
+        record = record_of(operation)
+        macs = 0 if record is None or record.macs is None else record.macs(applied, propagation)
+        location = location_of(fx_node)
+        return self._writer.write(fx_node.name, applied, propagation, macs=macs, path=path, location=location)
 
     def _sources(self, given: Sequence[fx.Node], shape: tuple[int, ...]) -> tuple[Node, ...]:
         values = [self._values[item] for item in given]
-        nodes = {place: self._node(given[place]) for place, value in enumerate(values) if not isinstance(value, str)}
+        nodes = {number: self._node(given[number]) for number, value in enumerate(values) if not isinstance(value, str)}
         several = [node for node in nodes.values() if node.num_channels > 1]
         axis = next((aligned(node, len(shape)) for node in several or nodes.values()), 0)
         for position, value in enumerate(values):
@@ -316,34 +294,30 @@ class Conversion:
         """A parameter that stands outside a layer, with its channels where those of its partner are."""
         tensor = self._recording.tensors[name]
         self._owners.parameter(name, tensor)
-        shape = (1,) * (-axis_from_end - tensor.dim()) + tuple(tensor.shape)
-        axis = len(shape) + axis_from_end
-        is_trainable = isinstance(tensor, nn.Parameter)
-        arguments: dict[str, Argument] = {"shape": tuple(tensor.shape), "is_trainable": is_trainable}
-        if not tensor.is_floating_point():
-            arguments["dtype"] = str(tensor.dtype).removeprefix("torch.")
-        operation = Operation(kind="Parameter", arguments=arguments)
         if (name, axis_from_end) not in self._parameters:
-            way = Passage(axis=axis, links=())
-            node = self._writer.write(name.replace(".", "_"), operation, (), way, shape, path=name)
+            shape = (1,) * (-axis_from_end - tensor.dim()) + tuple(tensor.shape)
+            applied = Applied(operation=parameter_operation(tensor), sources=(), shape=shape)
+            propagation = Propagation(axis=len(shape) + axis_from_end, dependencies=())
+            node = self._writer.write(name.replace(".", "_"), applied, propagation, path=name)
             self._parameters[name, axis_from_end] = node
         return self._parameters[name, axis_from_end]
 
-    def _passage(self, fx_node: fx.Node, step: Step, path: str) -> Passage:
-        require_permitted(step.operation)
-        names = {path, place_of(fx_node), str(fx_node.meta.get("path", "")), fx_node.name}
+    def _propagation(self, fx_node: fx.Node, applied: Applied, path: str) -> Propagation:
+        require_permitted(applied.operation)
+        names = {path, location_of(fx_node), str(fx_node.meta.get("path", "")), fx_node.name}
         if any(fnmatch(name, pattern) for name in names if name for pattern in self._skip):
-            return replace(whole(step, "skipped"), work=_whole_work(step))
-        rule = rule_of(step.operation)
-        if rule is not None:
-            return rule(step)
-        if any(self._writer.has_reader[source.index] for source in step.sources):
+            return all_channels(applied, "skipped")
+        record = record_of(applied.operation)
+        # Movements of the image are followed entry by entry; one that comes here is of a parameter.
+        if record is not None and record.propagate is not None and record.movement is None:
+            return record.propagate(applied)
+        if any(self._writer.has_reader[source.index] for source in applied.sources):
             raise UnsupportedGraphError(
-                f"the operation {step.operation.name} has no rule and reads channels that may be cut; "
-                f'leave it whole with --skip "{place_of(fx_node)}", '
-                "or teach a rule (studentsearch.graph.rules.use_rule)"
+                f"the operation {applied.operation.name} has no rule and reads channels that may be cut; "
+                f'keep all channels with --skip "{location_of(fx_node)}", '
+                "or teach its record (studentsearch.graph.operations.table.use_operation)"
             )
-        return whole(step, "has no rule")
+        return all_channels(applied, "has no rule")
 
     def _inputs(self, fx_node: fx.Node) -> tuple[fx.Node, ...]:
         given: list[fx.Node] = []
@@ -364,14 +338,3 @@ def _same_for_all(fx_node: fx.Node, value: _Value) -> _Value:
         if sizes != tuple(value.entries.shape):
             raise UnsupportedGraphError(TAKEN_APART)
     return value
-
-
-def _whole_work(step: Step) -> int:
-    """Multiply-accumulates of one output channel of a layer that is left whole."""
-    rule = rule_of(step.operation)
-    if rule is None:
-        return 0
-    passage_of_rule = rule(step)
-    is_reader = step.operation.kind in READERS and passage_of_rule.ties is None and not passage_of_rule.whole
-    is_reader = is_reader and step.operation.arguments.get("groups", 1) == 1
-    return passage_of_rule.work * (step.sources[0].num_channels if is_reader else 1)

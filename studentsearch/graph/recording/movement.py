@@ -6,38 +6,16 @@ Such an operation is run on the numbers of its input's entries. Where a chain of
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import cast
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from studentsearch.graph.arguments import BATCH, INPUT, Argument, decode, resolve
-from studentsearch.graph.links import Indices, all_of, taking
+from studentsearch.graph.arguments import BATCH, INPUT, Argument
+from studentsearch.graph.links import Indices
 from studentsearch.graph.network import Node, Operation, call
-from studentsearch.graph.passages import Passage
-from studentsearch.graph.recording.describe import layer_class, make_layer
-
-_REGROUPING = frozenset({"torch.reshape", "Tensor.reshape", "Tensor.view_as", "Tensor.reshape_as"}) | {
-    "torch.flatten",
-    "torch.unflatten",
-}
-_PERMUTING = frozenset({
-    *("torch.permute", "torch.transpose", "torch.swapaxes", "torch.swapdims", "torch.movedim", "torch.moveaxis"),
-})
-_COMMUTING = _PERMUTING | frozenset({
-    *("torch.squeeze", "torch.unsqueeze", "torch.flatten", "torch.unflatten", "torch.t", "Flatten", "Unflatten"),
-    *("torch.pixel_shuffle", "torch.pixel_unshuffle", "PixelShuffle", "PixelUnshuffle"),
-})
-_INDEXING = frozenset({
-    *("operator.getitem", "torch.narrow", "torch.select", "torch.flip", "torch.roll", "torch.channel_shuffle"),
-    *("Tensor.expand", "Tensor.repeat", "torch.tile", "torch.repeat_interleave", "ChannelShuffle"),
-    *("torch.broadcast_to", "torch.rot90", "torch.fliplr", "torch.flipud", "torch.index_select"),
-})
-PIECES = frozenset({"torch.chunk", "torch.split", "torch.tensor_split", "torch.unbind", "torch.split_with_sizes"})
-MOVEMENTS = _REGROUPING | _COMMUTING | _INDEXING | {"Flatten", "Unflatten"}
+from studentsearch.graph.operations.movements import channels_of, numbers, run
+from studentsearch.graph.operations.table import movement_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -74,7 +52,7 @@ def with_batch_first(moved: Moved) -> Moved:
         One whose parent has the batch first; `moved` itself where that needs no change or cannot be had.
     """
     parent = moved.parent
-    if parent is None or parent.operation.name not in _PERMUTING:
+    if parent is None or not movement_of(parent.operation).permutes:
         return moved
     before = numbers(parent.base.shape) if parent.parent is None else parent.parent.entries
     order = run(parent.operation, torch.empty(*range(2, before.dim() + 2))).shape
@@ -89,32 +67,6 @@ def with_batch_first(moved: Moved) -> Moved:
     chosen = Moved(base=moved.base, entries=run(select, before), operation=select, parent=parent.parent)
     permute = call("torch.permute", (INPUT, 0), tuple(axis - (axis > first) for axis in rest))
     return Moved(base=moved.base, entries=run(permute, chosen.entries), operation=permute, parent=chosen)
-
-
-def numbers(shape: tuple[int, ...]) -> Tensor:
-    """The entries of a tensor of one image, numbered: `[1, *shape]`."""
-    return torch.arange(math.prod(shape)).reshape(1, *shape)
-
-
-def run(operation: Operation, entries: Tensor) -> Tensor:
-    """A movement, done to numbers.
-
-    Args:
-        operation: One of `MOVEMENTS`, or a call of F.pad.
-        entries: `[1, ...]`.
-
-    Returns:
-        The moved numbers.
-    """
-    if layer_class(operation.kind) is not None:
-        return cast(Tensor, make_layer(operation)(entries))
-    arguments = cast(tuple[object, ...], decode(operation.arguments["arguments"], [entries], 1))
-    options = operation.arguments["options"]
-    assert isinstance(options, tuple)
-    named = {str(item[0]): decode(item[1], [entries], 1) for item in options if isinstance(item, tuple)}
-    if operation.name.endswith(".pad"):
-        named["value"] = -1
-    return cast(Tensor, resolve(operation.name)(*arguments, **named))
 
 
 def picked_channels(base: Node, entries: Tensor) -> Indices | None:
@@ -134,7 +86,7 @@ def picked_channels(base: Node, entries: Tensor) -> Indices | None:
     if [size for position, size in enumerate(entries.shape[1:]) if position != axis] != others:
         return None
     rows = _rows(entries[0], axis)
-    channels = _channels_of(rows[:, 0], base)
+    channels = channels_of(rows[:, 0], base)
     # Sizes may coincide (C = H = W), so every entry must stand where it stands in the channel that it is said to be of.
     whole = _rows(numbers(base.shape)[0], axis)
     expected = torch.where(channels[:, None] >= 0, whole[channels.clamp(min=0)], -1)
@@ -144,62 +96,6 @@ def picked_channels(base: Node, entries: Tensor) -> Indices | None:
 def _rows(entries: Tensor, axis: int) -> Tensor:
     """The entries with one row for every index of an axis: `[size of the axis, all others]`."""
     return entries.movedim(axis, 0).reshape(entries.shape[axis], -1)
-
-
-def _channels_of(entries: Tensor, base: Node) -> Tensor:
-    """The channel of a node that each entry belongs to, -1 for a zero."""
-    stride = math.prod(base.shape[base.axis + 1 :])
-    return torch.where(entries >= 0, entries // stride % base.num_channels, -1)
-
-
-def passage(operation: Operation, source: Node, entries: Tensor) -> Passage:
-    """How channels pass through one movement that does more than pick channels.
-
-    Args:
-        operation: The movement.
-        source: The node that it reads.
-        entries: `[1, ...]`, the source's numbers in their new places.
-
-    Returns:
-        The passage; whole where what is left of the channels could not be moved by the same words.
-    """
-    labels = _channels_of(entries, source)[0]
-    axis, sources = _finest_axis(labels.numpy(), entries[0].numpy())
-    if sources is not None:
-        link = taking(sources, source.num_channels)
-        if operation.name in _COMMUTING or link.is_identity:
-            return Passage(axis=axis, links=(link,))
-    num_channels = labels.shape[0] if labels.dim() else 1
-    return Passage(
-        axis=0,
-        links=(all_of(source.num_channels, num_channels),),
-        ties=np.zeros(num_channels, dtype=np.int64),
-        whole="picks channels in a way that is not followed",
-    )
-
-
-def _finest_axis(labels: Indices, entries: Indices) -> tuple[int, Indices | None]:
-    """The longest axis whose slices hold one label each, or else labels that no other slice holds; and these labels."""
-    num_labels = len(np.unique(labels))
-    best: tuple[int, Indices | None] = (0, None)
-    for axis, size in enumerate(labels.shape):
-        rows = np.sort(np.moveaxis(labels, axis, 0).reshape(size, -1), axis=1)
-        is_new = np.ones_like(rows, dtype=np.bool_)
-        is_new[:, 1:] = rows[:, 1:] != rows[:, :-1]
-        counts = is_new.sum(axis=1)
-        if not np.all(counts == counts[0]) or (counts[0] > 1 and counts.sum() != num_labels):
-            continue
-        held = rows[is_new].reshape(size, -1)
-        if num_labels == 1 and size > 1 and not _is_repeated(np.moveaxis(entries, axis, 0).reshape(size, -1)):
-            continue
-        if best[1] is None or (-held.shape[1], size) > (-best[1].shape[1], len(best[1])):
-            best = (axis, held)
-    return best
-
-
-def _is_repeated(rows: Indices) -> bool:
-    """Whether all slices hold the same entries: one channel that is repeated, not the positions of one channel."""
-    return bool((np.sort(rows, axis=1) == np.sort(rows[:1], axis=1)).all())
 
 
 def regrouped(before: tuple[int, ...], after: tuple[int, ...]) -> tuple[Operation, ...]:
@@ -259,11 +155,6 @@ def _groups(before: tuple[int, ...], after: tuple[int, ...]) -> list[tuple[int, 
             else:
                 new, j = new * after[j], j + 1
     return starts
-
-
-def is_regrouping(operation: Operation) -> bool:
-    """Whether a movement only joins and splits axes."""
-    return operation.name in _REGROUPING or operation.kind in {"Flatten", "Unflatten"}
 
 
 def moves_batch(argument: Argument) -> bool:

@@ -14,7 +14,7 @@ from torch.nn.utils.weight_norm import WeightNorm
 from studentsearch.errors import UnsupportedGraphError
 from studentsearch.graph.links import all_of
 from studentsearch.graph.network import Argument, Node, Operation
-from studentsearch.graph.weighted import is_reader
+from studentsearch.graph.operations.table import is_reader
 
 TENSOR_ROLES = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 """What the layers of torch.nn that may be cut call their tensors."""

@@ -1,0 +1,44 @@
+"""Functions of torch that compute a layer, written as that layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor, fx, nn
+
+from studentsearch.graph.arguments import encode
+from studentsearch.graph.network import Operation
+from studentsearch.graph.operations.operation_record import LayerCall, LayerForm
+from studentsearch.graph.recording.describe import describe_module
+from studentsearch.graph.recording.record import BATCH
+from studentsearch.graph.recording.recorded_calls import numbering, shape_of
+
+
+def layer_of_call(
+    name: str, form: LayerForm, bound: Mapping[str, object], tensors: Mapping[str, Tensor], fx_node: fx.Node
+) -> Operation:
+    """The layer of a functional call, from its arguments and the shapes of its weights.
+
+    Args:
+        name: The function's public name.
+        form: How its calls are written as a layer.
+        bound: The call's arguments by name.
+        tensors: Its weights by role.
+        fx_node: The recorded call.
+
+    Returns:
+        The layer.
+
+    Raises:
+        UnsupportedGraphError: A norm over one value, or over none.
+    """
+    source = bound["input"]
+    assert isinstance(source, fx.Node)
+    called = LayerCall(
+        arguments=bound, tensors=tensors, shape=shape_of(fx_node), num_inputs=source.meta["value"].shape[1]
+    )
+    layer = form.layer(called)
+    if isinstance(layer, nn.Module):
+        return describe_module(layer, name)
+    encoded = {key: encode(value, numbering([]), BATCH) for key, value in layer.arguments.items()}
+    return Operation(kind=layer.kind, arguments=encoded)
