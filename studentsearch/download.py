@@ -5,22 +5,17 @@ import http.client
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from studentsearch.disk import open_own
 from studentsearch.errors import DiskError, InputFileError
 
-Progress: TypeAlias = Callable[[int, int | None], None]
-"""Called with the bytes that lie on disk and the bytes of the whole file, None where the server does not say."""
-
 _CHUNK_BYTES = 1 << 16
 _TIMEOUT_SECONDS = 30.0
 
 
-def fetch(url: str, destination: Path, *, sha256: str | None, progress: Progress | None = None) -> Path:
+def fetch(url: str, destination: Path, *, sha256: str | None) -> Path:
     """The file behind `url`, at `destination`; a file already there with the right hash is not touched.
 
     An interrupted download stays as `destination` + `.part` and is continued by the next call. Where no hash is known
@@ -30,7 +25,6 @@ def fetch(url: str, destination: Path, *, sha256: str | None, progress: Progress
         url: An http or https address.
         destination: Where the file shall lie; its folder is made.
         sha256: Hash in hexadecimal, or its first digits; None where none is published (the size is still checked).
-        progress: Told after every chunk.
 
     Returns:
         `destination`.
@@ -45,7 +39,7 @@ def fetch(url: str, destination: Path, *, sha256: str | None, progress: Progress
     _make_folder(destination.parent)
     if sha256 is None:
         part.unlink(missing_ok=True)
-    _receive(url, part, progress)
+    _receive(url, part)
     try:
         _check_hash(part, sha256, cure=f"the file behind {url} has changed or was altered on its way; try again")
     except InputFileError:
@@ -83,7 +77,7 @@ def _make_folder(folder: Path) -> None:
         raise DiskError(f"cannot make the folder {folder}: {error.strerror}; choose another place") from error
 
 
-def _receive(url: str, part: Path, progress: Progress | None) -> None:
+def _receive(url: str, part: Path) -> None:
     with _open(url, part) as response:
         offset = part.stat().st_size if response.status == http.client.PARTIAL_CONTENT else 0
         length = response.headers["Content-Length"]
@@ -94,8 +88,6 @@ def _receive(url: str, part: Path, progress: Progress | None) -> None:
             with open_own(part, flags, "ab" if offset else "wb") as file:
                 while chunk := _read_chunk(response, url):
                     file.write(chunk)
-                    if progress is not None:
-                        progress(file.tell(), total)
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from studentsearch.graph.gates import GateSite, gate_sites, num_gates, scale_weights
+from studentsearch.graph.gated_network import GatedNetwork
+from studentsearch.graph.gates import GateSite, num_gates, scale_weights
 from studentsearch.graph.links import Mask
 from studentsearch.graph.liveness import Liveness, liveness
 from studentsearch.graph.macs import count_macs
@@ -202,7 +203,8 @@ class Case:
         self.module = randomised(module)
         self.shape = shape
         self.network: Network = trace(self.module, shape)
-        self.sites: tuple[GateSite, ...] = gate_sites(self.network)
+        self.gated = GatedNetwork.of(self.network)
+        self.sites: tuple[GateSite, ...] = self.gated.sites
         self.images = pictures(shape)
 
     @property

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _TEACHER, _BUDGET = "densenet_digits", "49%"
 _SEARCH_STEPS, _DISTILL_EPOCHS, _DISTILL_RATE = 500, 30, 0.05
-_GATE_RATE = 0.3  # a small net and small pictures: larger steps than the usual ones arrive sooner
+_GATE_RATE = 0.3  # a small net and small images: larger steps than the usual ones arrive sooner
 _LARGEST_SHARE, _LARGEST_LOSS = 0.5, 1.0
 
 Out = Annotated[

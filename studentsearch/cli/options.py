@@ -50,7 +50,7 @@ Mean = Annotated[
 ]
 Std = Annotated[
     str | None,
-    typer.Option("--std", metavar="R,G,B", help="Channel deviations, pixels in 0..1.", rich_help_panel=_DATA),
+    typer.Option("--std", metavar="R,G,B", help="Channel standard deviations, pixels in 0..1.", rich_help_panel=_DATA),
 ]
 Augment = Annotated[
     str | None,

@@ -64,8 +64,14 @@ FlopsWeights = Annotated[
 ]
 Penalty = Annotated[
     float | None,
-    typer.Option("--l2", min=0, help="A constant penalty; without it, it follows the count.", rich_help_panel=_METHOD),
+    typer.Option(
+        "--penalty",
+        min=0,
+        help="Hold the gates' penalty (lambda_2) at this value. By default the penalty follows the planned count.",
+        rich_help_panel=_METHOD,
+    ),
 ]
+OldPenalty = Annotated[float | None, typer.Option("--l2", min=0, hidden=True, help="Older name of --penalty.")]
 GateRate = Annotated[
     float | None,
     typer.Option("--gate-rate", min=0, help="Step size of the gates.", show_default="0.2", rich_help_panel=_METHOD),
@@ -104,7 +110,8 @@ def search(
     reverse_kl: Reverse = False,
     kl_target: KlTarget = None,
     flops_weights: FlopsWeights = True,
-    l2: Penalty = None,
+    penalty: Penalty = None,
+    l2: OldPenalty = None,
     gate_rate: GateRate = None,
     weight_rate: WeightRate = None,
     printed: AsPrinted = False,
@@ -124,7 +131,15 @@ def search(
         kl_target=kl_target,
         flops_weights=flops_weights,
     )
-    recipe = _recipe(term, printed, steps=steps, batch=batch, l2=l2, gate_rate=gate_rate, weight_rate=weight_rate)
+    recipe = _recipe(
+        term,
+        printed,
+        steps=steps,
+        batch=batch,
+        penalty=given(penalty, l2),
+        gate_rate=gate_rate,
+        weight_rate=weight_rate,
+    )
     require_search(teacher=teacher, weights=weights, budgets=budgets, data=chosen, compute=computing, out=out)
     with held(out or _usual_out(teacher, chosen), "search") as folder:
         from studentsearch.jobs.search_options import SearchOptions
@@ -149,7 +164,7 @@ def _recipe(
     *,
     steps: int | None,
     batch: int | None,
-    l2: float | None,
+    penalty: float | None,
     gate_rate: float | None,
     weight_rate: float | None,
 ) -> "SearchRecipe":
@@ -163,7 +178,7 @@ def _recipe(
         objective=objective,
         steps=given(steps, base.steps),
         batch=given(batch, base.batch),
-        l2=given(l2, base.l2),
+        penalty=given(penalty, base.penalty),
         gate_rate=given(gate_rate, base.gate_rate),
         weight_rate=first_rate,
         final_weight_rate=first_rate * base.final_weight_rate / base.weight_rate,

@@ -1,1 +1,1 @@
-"""Pictures with labels: where they come from, how they are varied, how they become batches."""
+"""Images with labels: where they come from, how they are varied, how they become batches."""

@@ -1,4 +1,4 @@
-"""Random rotations, shifts and flips of whole batches of uint8 pictures, on the device where they lie."""
+"""Random rotations, shifts and flips of whole batches of uint8 images, on the device where they lie."""
 
 import math
 
@@ -11,12 +11,12 @@ from studentsearch.data.transfer import send
 
 
 def augment(pixels: Tensor, augmentation: Augmentation, generator: torch.Generator) -> Tensor:
-    """Each picture rotated, shifted and flipped by its own chance.
+    """Each image rotated, shifted and flipped by its own chance.
 
     Args:
         pixels: `[B, C, H, W]`, uint8.
-        augmentation: What may happen to a picture.
-        generator: Draws the chances on its own device; the pictures stay where they are.
+        augmentation: What may happen to an image.
+        generator: Draws the chances on its own device; the images stay where they are.
 
     Returns:
         Same shape, dtype and device as `pixels`.
@@ -34,17 +34,17 @@ def augment(pixels: Tensor, augmentation: Augmentation, generator: torch.Generat
 
 
 def rotate(pixels: Tensor, angles: Tensor) -> Tensor:
-    """Each picture turned about its centre by its own angle, between pixels by bilinear interpolation.
+    """Each image turned about its centre by its own angle, between pixels by bilinear interpolation.
 
     Args:
         pixels: `[B, C, H, W]`, uint8.
         angles: `[B]`, counterclockwise, in radians; on any device.
 
     Returns:
-        Same shape, dtype and device as `pixels`; black where a picture did not reach.
+        Same shape, dtype and device as `pixels`; black where an image did not reach.
     """
     _, _, height, width = pixels.shape
-    # Where a pixel of the turned picture comes from, measured from the centre in units of half a side.
+    # Where a pixel of the turned image comes from, measured from the centre in units of half a side.
     cosines, sines = send(torch.stack((angles.cos(), angles.sin())).view(2, -1, 1, 1), pixels.device)
     across = torch.arange(1 - width, width, 2, device=pixels.device) / width
     down = torch.arange(1 - height, height, 2, device=pixels.device).view(-1, 1) / height
@@ -56,7 +56,7 @@ def rotate(pixels: Tensor, angles: Tensor) -> Tensor:
 
 
 def _shift_and_flip(pixels: Tensor, shift: int, offsets: Tensor, flips: Tensor) -> Tensor:
-    """Pictures moved and mirrored: `offsets` `[2, B, 1]` in 0..2 * shift across and down, `flips` `[B, 1]` bool."""
+    """Images moved and mirrored: `offsets` `[2, B, 1]` in 0..2 * shift across and down, `flips` `[B, 1]` bool."""
     batch, channels, height, width = pixels.shape
     columns = torch.arange(width, device=pixels.device)
     columns = torch.where(flips, width - 1 - columns, columns) + offsets[0]

@@ -10,12 +10,12 @@ _MAX_DIGITS = 9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Augmentation:
-    """How pictures are varied in training.
+    """How images are varied in training.
 
     Attributes:
-        shift: Pictures move by up to so many pixels in each direction; black comes in (a crop after zero padding).
-        rotate: Before that pictures turn about their centre by up to so many degrees either way; black comes in.
-        flip: Every second picture, by chance, is mirrored left to right.
+        shift: Images move by up to so many pixels in each direction; black comes in (a crop after zero padding).
+        rotate: Before that images turn about their centre by up to so many degrees either way; black comes in.
+        flip: Every second image, by chance, is mirrored left to right.
     """
 
     shift: int = 0

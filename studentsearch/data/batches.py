@@ -1,4 +1,4 @@
-"""Batches as a pure function of seed, phase and step, and the same pictures in order for evaluation."""
+"""Batches as a pure function of seed, phase and step, and the same images in order for evaluation."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,11 +30,11 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class HeldOut:
-    """Training pictures split in two.
+    """Training images split in two.
 
     Attributes:
-        train: Pictures to learn from.
-        held_out: Pictures kept aside, to choose by.
+        train: Training images.
+        held_out: Images kept aside, to choose by.
     """
 
     train: Images
@@ -46,19 +46,19 @@ def normalize(pixels: Tensor, normalization: Normalization, dtype: torch.dtype =
 
     Args:
         pixels: `[B, C, H, W]`, uint8.
-        normalization: One mean and deviation a channel.
+        normalization: One mean and standard deviation a channel.
         dtype: A floating type.
 
     Returns:
         `[B, C, H, W]` of `dtype` on the device of `pixels`, channels last in memory where C >= 3.
 
     Raises:
-        UsageError: If the pictures have another number of channels than the normalization.
+        UsageError: If the images have another number of channels than the normalization.
     """
     channels = pixels.shape[1]
     if channels != len(normalization.mean):
         raise UsageError(
-            f"the pictures have {channels} channels, the normalization {len(normalization.mean)}: give one mean "
+            f"the images have {channels} channels, the normalization {len(normalization.mean)}: give one mean "
             f"and one standard deviation a channel"
         )
     mean = torch.tensor(normalization.mean, dtype=torch.float64).view(1, channels, 1, 1)
@@ -83,22 +83,22 @@ class Batches:
         normalization: Normalization,
         device: torch.device | str,
     ) -> None:
-        """Put the pictures on the device, as uint8; those of a mapped file follow batch by batch.
+        """Put the images on the device, as uint8; those of a mapped file follow batch by batch.
 
         Args:
-            images: Training pictures.
-            batch_size: Pictures a batch; all of them where there are fewer.
+            images: Training images.
+            batch_size: Images a batch; all of them where there are fewer.
             seed: The run's seed.
             phase: The phase of the run, so that two phases see different orders.
-            augmentation: How pictures are varied.
+            augmentation: How images are varied.
             normalization: How pixels become floats.
             device: Where batches are made.
 
         Raises:
-            UsageError: If the batch size is not positive or there are no pictures.
+            UsageError: If the batch size is not positive or there are no images.
         """
         if batch_size < 1 or len(images) == 0:
-            raise UsageError(f"batches of {batch_size} from {len(images)} pictures: expected at least 1 of both")
+            raise UsageError(f"batches of {batch_size} from {len(images)} images: expected at least 1 of both")
         self._images = images.to(device)
         self._device = torch.device(device)
         self._batch_size = min(batch_size, len(images))
@@ -121,7 +121,7 @@ class Batches:
             step: Steps taken before this one in the phase, 0 for the first.
 
         Returns:
-            `batch_size` pictures, shuffled anew each epoch (epoch = step // steps_per_epoch).
+            `batch_size` images, shuffled anew each epoch (epoch = step // steps_per_epoch).
         """
         epoch, position = divmod(step, self.steps_per_epoch)
         start = position * self._batch_size
@@ -143,12 +143,12 @@ class Batches:
 def in_order(
     images: Images, normalization: Normalization, batch_size: int, device: torch.device | str
 ) -> Iterator[Batch]:
-    """All pictures once, in their order, unvaried; the last batch may be smaller.
+    """All images once, in their order, unvaried; the last batch may be smaller.
 
     Args:
-        images: Pictures, on any device.
+        images: Images, on any device.
         normalization: How pixels become floats.
-        batch_size: Pictures a batch, at least 1.
+        batch_size: Images a batch, at least 1.
         device: Where batches are made.
 
     Yields:
@@ -161,10 +161,10 @@ def in_order(
 
 
 def hold_out(images: Images, *, seed: int = 0, fraction: float = 0.1) -> HeldOut:
-    """Training pictures with a random share kept aside.
+    """Training images with a random share kept aside.
 
     Args:
-        images: At least two pictures.
+        images: At least two images.
         seed: Which share; the default is the same share in every run.
         fraction: The share's size, between 0 and 1.
 
@@ -172,11 +172,11 @@ def hold_out(images: Images, *, seed: int = 0, fraction: float = 0.1) -> HeldOut
         Both parts, each in the original order, none empty.
 
     Raises:
-        UsageError: If the fraction is not between 0 and 1 or there are fewer than two pictures.
+        UsageError: If the fraction is not between 0 and 1 or there are fewer than two images.
     """
     if not 0 < fraction < 1 or len(images) < 2:
         raise UsageError(
-            f"holding out {fraction} of {len(images)} pictures: expected a share between 0 and 1 of at least 2 pictures"
+            f"holding out {fraction} of {len(images)} images: expected a share between 0 and 1 of at least 2 images"
         )
     num_held_out = min(max(1, round(fraction * len(images))), len(images) - 1)
     order = torch.randperm(len(images), generator=generator(seed, "hold-out", 0)).to(images.labels.device)

@@ -1,4 +1,4 @@
-"""Labelled pictures as frozen facts: uint8 pixels, in memory or in a mapped file, and the classes they show."""
+"""Labelled images as frozen facts: uint8 pixels, in memory or in a mapped file, and the classes they show."""
 
 import hashlib
 import math
@@ -17,11 +17,11 @@ _CHUNK_BYTES = 1 << 24
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Images:
-    """Pictures and their classes.
+    """Images and their classes.
 
     Attributes:
         pixels: `[N, C, H, W]`, uint8, 0 is black; those of a mapped file are read where they are indexed.
-        labels: `[N]`, int64, the index of each picture's class; on the CPU where pixels are mapped.
+        labels: `[N]`, int64, the index of each image's class; on the CPU where pixels are mapped.
     """
 
     pixels: Pixels
@@ -36,32 +36,32 @@ class Images:
         if self.labels.dtype != torch.int64 or self.labels.shape != self.pixels.shape[:1]:
             raise InputFileError(
                 f"labels are {self.labels.dtype} of shape {tuple(self.labels.shape)}, expected torch.int64 of shape "
-                f"[{len(self.pixels)}]: one class index a picture"
+                f"[{len(self.pixels)}]: one class index an image"
             )
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def select(self, indices: Tensor) -> "Images":
-        """The pictures at `indices`, in that order.
+        """The images at `indices`, in that order.
 
         Args:
             indices: `[M]`, int64.
 
         Returns:
-            M pictures; in the same file where pixels are mapped, which copies none of them.
+            M images; in the same file where pixels are mapped, which copies none of them.
         """
         pixels = self.pixels.subset(indices) if isinstance(self.pixels, MappedPixels) else self.pixels[indices]
         return Images(pixels=pixels, labels=self.labels[indices])
 
     def to(self, device: torch.device | str) -> "Images":
-        """The same pictures on another device.
+        """The same images on another device.
 
         Args:
             device: Where they shall lie.
 
         Returns:
-            The pictures there; these themselves where pixels are mapped, since such pictures are sent batch by batch.
+            The images there; these themselves where pixels are mapped, since such images are sent batch by batch.
         """
         if isinstance(self.pixels, MappedPixels):
             return self
@@ -70,16 +70,16 @@ class Images:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Dataset:
-    """Pictures to learn from, pictures to judge by, and the facts that training needs about them.
+    """Training images, test images, and the facts that training needs about them.
 
     Attributes:
         name: What `open_dataset` takes to open it again.
         classes: The names of the classes; a label is an index into them.
-        train: Pictures to learn from.
-        test: Pictures to judge by.
+        train: Training images.
+        test: Test images.
         mean: Mean of each channel, in 0..1.
         std: Standard deviation of each channel, in 0..1.
-        augmentation: How these pictures are usually varied in training.
+        augmentation: How these images are usually varied in training.
         known_fingerprint: The fingerprint where it is known, since computing it reads every pixel.
         fingerprint: SHA-256 over shapes, pixels, labels and classes: equal exactly where the data are equal.
     """
@@ -99,7 +99,7 @@ class Dataset:
             _require_labelled(images, f"{self.name} ({part})", len(self.classes))
         if self.train.pixels.shape[1:] != self.test.pixels.shape[1:]:
             raise InputFileError(
-                f"{self.name}: train pictures are {list(self.train.pixels.shape[1:])}, test pictures "
+                f"{self.name}: train images are {list(self.train.pixels.shape[1:])}, test images "
                 f"{list(self.test.pixels.shape[1:])}: expected one [C, H, W] for both"
             )
         if not len(self.mean) == len(self.std) == self.image_shape[0]:
@@ -117,7 +117,7 @@ class Dataset:
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of a picture."""
+        """Channels, height and width of an image."""
         _, channels, height, width = self.train.pixels.shape
         return channels, height, width
 
@@ -131,12 +131,12 @@ class ChannelStatistics:
 
 
 def channel_statistics(images: Images) -> ChannelStatistics:
-    """The mean and the standard deviation of each channel of the pictures, in one pass over the pixels.
+    """The mean and the standard deviation of each channel of the images, in one pass over the pixels.
 
     A channel that never changes counts as one grey level, so that pixels can be divided by the figure.
 
     Args:
-        images: At least one picture.
+        images: At least one image.
 
     Returns:
         Both, one figure a channel.
@@ -161,7 +161,7 @@ def channel_std(images: Images) -> tuple[float, ...]:
 
 
 def _histograms(images: Images) -> Tensor:
-    """How often each grey level occurs, `[C, 256]`: integers, so exact however many pictures there are."""
+    """How often each grey level occurs, `[C, 256]`: integers, so exact however many images there are."""
     counts = torch.zeros((images.pixels.shape[1], 256), dtype=torch.int64)
     for chunk in _chunks(images.pixels):
         channels = chunk.transpose(0, 1)
@@ -170,10 +170,10 @@ def _histograms(images: Images) -> Tensor:
 
 
 def _chunks(pixels: Pixels) -> Iterator[Tensor]:
-    """All pictures in order, as many at once as are cheap to hold."""
-    num_pictures = max(1, _CHUNK_BYTES // max(1, math.prod(pixels.shape[1:])))
-    for start in range(0, len(pixels), num_pictures):
-        yield pixels[start : start + num_pictures]
+    """All images in order, as many at once as are cheap to hold."""
+    num_images = max(1, _CHUNK_BYTES // max(1, math.prod(pixels.shape[1:])))
+    for start in range(0, len(pixels), num_images):
+        yield pixels[start : start + num_images]
 
 
 def _moment(counts: Tensor, *, power: int, around: float) -> float:
@@ -183,7 +183,7 @@ def _moment(counts: Tensor, *, power: int, around: float) -> float:
 
 def _require_labelled(images: Images, what: str, num_classes: int) -> None:
     if len(images) == 0:
-        raise InputFileError(f"{what}: no pictures, expected at least one")
+        raise InputFileError(f"{what}: no images, expected at least one")
     low, high = int(images.labels.min()), int(images.labels.max())
     if low < 0 or high >= num_classes:
         raise InputFileError(

@@ -1,4 +1,4 @@
-"""Pixels of more pictures than memory holds: they stay in their file, and the pictures that are asked for are read."""
+"""Pixels of more images than memory holds: they stay in their file, and the images that are asked for are read."""
 
 from pathlib import Path
 from typing import TypeAlias
@@ -10,16 +10,16 @@ from torch import Tensor
 
 
 class MappedPixels:
-    """Pictures of one size in a memory-mapped file, or some of them.
+    """Images of one size in a memory-mapped file, or some of them.
 
     Like a tensor it has a length and a shape, and indexing gives a tensor; nothing else of it is ever in memory.
     """
 
     def __init__(self, stored: npt.NDArray[np.uint8], rows: Tensor) -> None:
-        """Choose pictures of a file; see `map_pixels` and `subset`.
+        """Choose images of a file; see `map_pixels` and `subset`.
 
         Args:
-            stored: `[M, C, H, W]`, all pictures of the file.
+            stored: `[M, C, H, W]`, all images of the file.
             rows: `[N]`, int64 on the CPU, 0..M-1: which of them these are, in this order.
         """
         self._stored = stored
@@ -29,7 +29,7 @@ class MappedPixels:
         return len(self._rows)
 
     def __getitem__(self, index: Tensor | slice) -> Tensor:
-        """The pixels of the pictures at `index`, copied into memory: `[B, C, H, W]`, uint8."""
+        """The pixels of the images at `index`, copied into memory: `[B, C, H, W]`, uint8."""
         rows = self._rows[index]
         pixels = torch.empty((len(rows), *self.shape[1:]), dtype=torch.uint8)
         # The rows are known to be in range, and numpy writes straight into `out` only where it need not check them.
@@ -38,18 +38,18 @@ class MappedPixels:
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """Pictures, channels, height and width."""
+        """Images, channels, height and width."""
         _, channels, height, width = self._stored.shape
         return len(self), channels, height, width
 
     def subset(self, indices: Tensor) -> "MappedPixels":
-        """Some of these pictures, in the same file.
+        """Some of these images, in the same file.
 
         Args:
             indices: `[B]`, int64 on the CPU.
 
         Returns:
-            The pictures at `indices`, in that order; no pixel is read.
+            The images at `indices`, in that order; no pixel is read.
         """
         return MappedPixels(self._stored, self._rows[indices])
 
@@ -59,13 +59,13 @@ Pixels: TypeAlias = Tensor | MappedPixels
 
 
 def map_pixels(path: Path, shape: tuple[int, int, int, int]) -> MappedPixels:
-    """All pictures of a file of bytes.
+    """All images of a file of bytes.
 
     Args:
-        path: `N * C * H * W` bytes, picture by picture and channel by channel; not written to.
+        path: `N * C * H * W` bytes, image by image and channel by channel; not written to.
         shape: `[N, C, H, W]`, N at least 1.
 
     Returns:
-        The pictures, in the order of the file.
+        The images, in the order of the file.
     """
     return MappedPixels(np.memmap(path, dtype=np.uint8, mode="r", shape=shape), torch.arange(shape[0]))

@@ -25,7 +25,7 @@ class Normalization:
         if not all(0 <= mean <= 1 for mean in self.mean) or not all(0 < std <= 1 for std in self.std):
             raise UsageError(
                 f"mean {self.mean} and standard deviation {self.std}: expected figures for pixels in 0..1, "
-                f"deviations above 0; divide figures for 0..255 by 255"
+                f"standard deviations above 0; divide figures for 0..255 by 255"
             )
 
 

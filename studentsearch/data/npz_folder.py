@@ -12,12 +12,12 @@ _TRAIN_NAME = re.compile(r"train_data_batch_(\d{1,9})\.npz")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NpzFolder:
-    """The published files of one size of pictures.
+    """The published files of one size of images.
 
     Attributes:
         path: The folder that holds them.
         train: The files to learn from, in the order of their numbers.
-        side: Height and width of the pictures.
+        side: Height and width of the images.
     """
 
     path: Path

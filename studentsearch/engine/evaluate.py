@@ -20,7 +20,7 @@ TIMED_IMAGES = 128
 
 
 class LabelledBatch(Protocol):
-    """Pictures and their classes, on the runtime's device."""
+    """Images and their classes, on the runtime's device."""
 
     @property
     def inputs(self) -> Tensor:
@@ -36,9 +36,9 @@ class Evaluation:
     """How well a network does.
 
     Attributes:
-        accuracy: Share of pictures whose class has the largest logit, in percent.
+        accuracy: Share of images whose class has the largest logit, in percent.
         loss: Mean cross entropy in nats.
-        num_images: Pictures judged by.
+        num_images: Images evaluated on.
     """
 
     accuracy: float
@@ -61,7 +61,7 @@ def evaluate(
         The evaluation.
 
     Raises:
-        UsageError: If there are no pictures.
+        UsageError: If there are no images.
     """
     num_right, loss, num_images = 0, 0.0, 0
     with _modes_restored(model), torch.no_grad():
@@ -74,7 +74,7 @@ def evaluate(
             loss += float(F.cross_entropy(scores, batch.labels, reduction="sum"))
             num_images += len(batch.labels)
     if not num_images:
-        raise UsageError("no pictures to evaluate on: expected at least one")
+        raise UsageError("no images to evaluate on: expected at least one")
     return Evaluation(accuracy=100 * num_right / num_images, loss=loss / num_images, num_images=num_images)
 
 
@@ -86,7 +86,7 @@ def recompute_batchnorm(model: nn.Module, inputs: Iterable[Tensor], runtime: Run
 
     Args:
         model: Lies on the runtime's device; its running statistics are replaced in place.
-        inputs: Batches `[B, C, H, W]` of training pictures; all weigh the same, so let them be of one size.
+        inputs: Batches `[B, C, H, W]` of training images; all weigh the same, so let them be of one size.
         runtime: Where and how precisely to compute.
 
     Raises:
@@ -101,7 +101,7 @@ def recompute_batchnorm(model: nn.Module, inputs: Iterable[Tensor], runtime: Run
         batches = iter(inputs)
         first = next(batches, None)
         if first is None:
-            raise UsageError("no pictures to recompute batch normalization from: expected at least one batch")
+            raise UsageError("no images to recompute batch normalization from: expected at least one batch")
         try:
             for layer in layers:
                 layer.reset_running_stats()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from studentsearch.graph.gates import gate_sites
+from studentsearch.graph.gated_network import GatedNetwork
 from studentsearch.graph.outputs import name_any_output
 from studentsearch.jobs.checks import require_count
 from studentsearch.jobs.gating import gating_lines
@@ -57,6 +57,6 @@ def count(
     plain = plain_network(module, *shapes, skip=skip)
     network = name_any_output(plain.network, logits, source=model)
     if progress is not None:
-        for line in gating_lines(network, gate_sites(network), size_step=plain.size_step):
+        for line in gating_lines(GatedNetwork.of(network), size_step=plain.size_step):
             progress.say(line)
     return count_everything(plain.module, network)

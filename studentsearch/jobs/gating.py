@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-from studentsearch.graph.gates import GateSite, left_whole, num_gates
-from studentsearch.graph.network import Network
+from studentsearch.graph.gated_network import GatedNetwork
 from studentsearch.graph.outputs import network_outputs, network_place
 from studentsearch.outputs import listed
 
 _NAMED = 3
 
 
-def gating_lines(network: Network, sites: tuple[GateSite, ...], *, size_step: int) -> tuple[str, ...]:
+def gating_lines(gated: GatedNetwork, *, size_step: int) -> tuple[str, ...]:
     """What a user is told about a network's gates.
 
     Args:
-        network: The traced network.
-        sites: Its gates.
+        gated: The network and its gates.
         size_step: Its trace holds for sizes that differ from the traced one by multiples of this; 0 for that size only.
 
     Returns:
         One line for what is gated, one for each reason for which layers are left whole, one where images must have
         certain sizes.
     """
-    lines = [f"{num_gates(sites):,} gates on the inputs of {len(sites)} layers"]
+    lines = [f"{gated.num_gates:,} gates on the inputs of {len(gated.sites)} layers"]
     paths: dict[str, list[str]] = {}
-    for layer in left_whole(network, sites):
+    for layer in gated.ungated_layers():
         paths.setdefault(layer.reason, []).append(layer.path)
     for reason, found in paths.items():
         more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
         lines.append(f"no gates of its own ({reason}): {', '.join(found[:_NAMED])}{more}")
+    network = gated.network
     outputs = network_outputs(network)
     if len(outputs) > 1:
         lines.append(

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from studentsearch.data.batches import Batches, normalize
 from studentsearch.disk import real_path
@@ -17,7 +16,7 @@ from studentsearch.engine.evaluate import Evaluation
 from studentsearch.engine.loop import run_steps
 from studentsearch.engine.runtime import Runtime, open_runtime
 from studentsearch.errors import BudgetNotReachedError, DivergedError
-from studentsearch.graph.gates import gate_sites
+from studentsearch.graph.gated_network import GatedNetwork
 from studentsearch.jobs.budgets import budgets_in_macs
 from studentsearch.jobs.chance import chance
 from studentsearch.jobs.checks import require_search
@@ -43,9 +42,10 @@ from studentsearch.runs.folder import DAMAGED_CURE, RunFolder
 from studentsearch.runs.hold import hold_run_folder
 from studentsearch.runs.manifest import MANIFEST_NAME, changed_files, decode_part
 from studentsearch.runs.tensors import require_fit
-from studentsearch.search.controller import SearchPoint, StallPlan, StallWatch
 from studentsearch.search.floor import smallest_macs
-from studentsearch.search.stepper import RushError, SearchStepper, StepFacts
+from studentsearch.search.rush import RushError
+from studentsearch.search.stall import SearchPoint, StallPlan, StallWatch
+from studentsearch.search.stepper import SearchStepper, StepFacts
 from studentsearch.student.counts import count_everything
 from studentsearch.student.folder import student_files
 from studentsearch.units import budget_label, format_count
@@ -106,15 +106,14 @@ class _Search:
     ) -> None:
         self._options, self._data, self._runtime, self._progress = options, data, runtime, progress
         self._recipe, self._teacher = options.recipe, teacher
-        network, sites = teacher.network, gate_sites(teacher.network)
+        gated = GatedNetwork.of(teacher.network)
         self._facts = TeacherFacts(
-            network=network,
-            sites=sites,
+            gated=gated,
             state={name: tensor.detach().clone() for name, tensor in teacher.module.state_dict().items()},
-            counts=count_everything(teacher.module, network),
+            counts=count_everything(teacher.module, teacher.network),
             origin=search_origin(teacher, data),
         )
-        self._budgets = budgets_in_macs(options.budgets, self._facts.counts.macs, smallest_macs(network, sites))
+        self._budgets = budgets_in_macs(options.budgets, self._facts.counts.macs, smallest_macs(gated))
         self._batches = self._make_batches("search", options.recipe.batch)
         self._seconds = 0.0
         self._begin(rate_factor=1.0)
@@ -124,8 +123,7 @@ class _Search:
         recipe = self._recipe.slowed(rate_factor)
         self._stepper = SearchStepper(
             self._teacher.module.to(self._runtime.device),
-            self._facts.network,
-            self._facts.sites,
+            self._facts.gated,
             recipe,
             budget_macs=self._budgets[-1],
             runtime=self._runtime,
@@ -183,7 +181,7 @@ class _Search:
         return tuple(self._found)
 
     def _take_steps(self, run: RunFolder) -> None:
-        last = self._recipe.steps if self._recipe.l2 is not None else math.ceil(self._recipe.steps * _OVERTIME)
+        last = self._recipe.steps if self._recipe.penalty is not None else math.ceil(self._recipe.steps * _OVERTIME)
         while not self._is_done and self._step < last:  # again where it went back
             self._progress.begin("search", total=self._recipe.steps, first=self._step)
             run_steps(
@@ -247,7 +245,7 @@ class _Search:
             "kl": facts.loss if is_kl else None,
             "macs": facts.macs,
             "target_macs": round(facts.target_macs),
-            "l2": facts.l2,
+            "l2": facts.penalty,
             "open_share": facts.open_share,
             "gate_mean": facts.gate_mean,
             "rate": facts.rate,
@@ -268,7 +266,7 @@ class _Search:
                 macs=facts.macs,
                 gate_mean=facts.mean_of_all,
                 negative_share=facts.negative_share,
-                l2=facts.l2,
+                penalty=facts.penalty,
             )
         )
         if warning is not None:
@@ -302,7 +300,7 @@ class _Search:
         student = write_snapshot(
             run.path / folder,
             self._stepper.module,
-            self._stepper.gates,
+            self._stepper.iterate,
             self._facts,
             images=(statistics.batch(number).inputs for number in range(self._recipe.batches_for_statistics)),
             probe=normalize(self._data.split.held_out.pixels[:4], self._data.normalization),
@@ -338,12 +336,12 @@ class _Search:
 
     def _announce(self) -> None:
         budgets = ", ".join(format_count(budget) for budget in self._budgets)
-        full, sites = self._facts.counts.macs, self._facts.sites
+        full = self._facts.counts.macs
         self._progress.say(
             f"teacher {self._teacher.name}: {full:,} multiply-accumulates an image; to keep: {budgets} "
             f"({self._budgets[-1] / full:.1%}); {self._runtime.name()}"
         )
-        for line in gating_lines(self._facts.network, sites, size_step=self._teacher.size_step):
+        for line in gating_lines(self._facts.gated, size_step=self._teacher.size_step):
             self._progress.say(line)
 
     def _why_not(self, step: int) -> str:
@@ -351,7 +349,7 @@ class _Search:
         return (
             f"the search ended at step {step} with {format_count(self._stepper.macs)} multiply-accumulates (the least "
             f"was {format_count(self._least_macs)}), above the budget of {format_count(budget)}; {len(self._found)} of "
-            f"{len(self._budgets)} students are written; give more --steps, or a larger --l2 where it is constant"
+            f"{len(self._budgets)} students are written; give more --steps, or a larger --penalty where it is constant"
         )
 
     def _results(self) -> dict[str, JsonValue]:
@@ -384,7 +382,7 @@ class _Search:
             run.begin_again()
             return
         self._begin(rate_factor=state.rate_factor)
-        expected = self._expected(checkpoint.tensors)
+        expected = self._stepper.expected(checkpoint.tensors)
         require_fit(checkpoint.tensors, expected, source=str(checkpoint.file), cure=DAMAGED_CURE)
         self._stepper.load_state_dict(checkpoint.tensors)
         self._seconds, self._least_macs, self._files = state.seconds, state.least_macs, dict(state.files)
@@ -392,9 +390,3 @@ class _Search:
         self._found = [student for student in state.found if student.step < step or not changed]
         while len(self._found) < len(state.found):
             self._found.append(self._snapshot(step, run))
-
-    def _expected(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """What a checkpoint must hold; momentum only where it has some."""
-        momentum = {f"momentum.{name}": parameter for name, parameter in self._stepper.module.named_parameters()}
-        known = {name: parameter for name, parameter in momentum.items() if name in tensors}
-        return self._stepper.state_dict() | known

@@ -15,10 +15,8 @@ from studentsearch.engine.evaluate import recompute_batchnorm
 from studentsearch.engine.runtime import Runtime
 from studentsearch.errors import DivergedError
 from studentsearch.finite import names_not_finite
-from studentsearch.graph.gates import GateSite, scale_weights
-from studentsearch.graph.liveness import liveness
+from studentsearch.graph.gated_network import GatedNetwork
 from studentsearch.graph.macs import count_macs
-from studentsearch.graph.network import Network
 from studentsearch.graph.trace import trace
 from studentsearch.jobs.opening import OpenedData, OpenedModel
 from studentsearch.student.blocks import kept_by_block
@@ -35,15 +33,13 @@ class TeacherFacts:
     """What a snapshot needs of the teacher.
 
     Attributes:
-        network: Its trace.
-        sites: Its gates.
+        gated: Its trace and its gates.
         state: Its state by name, on the CPU.
         counts: Its cost.
         origin: Where students of it come from.
     """
 
-    network: Network
-    sites: tuple[GateSite, ...]
+    gated: GatedNetwork
     state: dict[str, Tensor]
     counts: Counts
     origin: Origin
@@ -90,13 +86,12 @@ def write_snapshot(
         DivergedError: Its weights or statistics would not be finite; search with lower rates.
     """
     folded_module = copy.deepcopy(module)
-    scaled = scale_weights(dict(folded_module.named_parameters()), teacher.sites, gates)
+    scaled = teacher.gated.scaled_weights(dict(folded_module.named_parameters()), gates)
     folded_module.load_state_dict({name: tensor.detach() for name, tensor in scaled.items()}, strict=False)
     recompute_batchnorm(folded_module, images, runtime)
     folded_module = folded_module.cpu()
     folded = _converted(folded_module.state_dict(), torch.float64)
-    network = teacher.network
-    alive = liveness(network, teacher.sites, np.asarray(gates.cpu().numpy() != 0))
+    network, alive = teacher.gated.network, teacher.gated.liveness(np.asarray(gates.cpu().numpy() != 0))
     exact = cut(network, alive, restore_norms(network, alive, teacher.state, folded))
     student = Cut(spec=exact.spec, tensors=_converted(exact.tensors, torch.float32))
     _require_finite(folded)

@@ -1,4 +1,4 @@
-"""DenseNet-BC for small pictures, under torchvision's parameter names.
+"""DenseNet-BC for small images, under torchvision's parameter names.
 
 Source:
     Huang, Liu, van der Maaten and Weinberger, "Densely Connected Convolutional Networks", CVPR 2017, section 4.2.
@@ -16,7 +16,7 @@ _LAYERS_OUTSIDE_BLOCKS = 4  # the stem, two transitions, the classifier
 
 
 def densenet_bc(*, depth: int, growth: int, num_classes: int, in_channels: int = 3) -> nn.Module:
-    """DenseNet-BC with three dense blocks and compression 0.5, for pictures of about 32x32.
+    """DenseNet-BC with three dense blocks and compression 0.5, for images of about 32x32.
 
     Takes `[B, in_channels, H, W]` with H and W >= 4, gives logits `[B, num_classes]`.
 
@@ -24,7 +24,7 @@ def densenet_bc(*, depth: int, growth: int, num_classes: int, in_channels: int =
         depth: Layers that have weights, 6 n + 4.
         growth: Feature maps that each layer adds, >= 1.
         num_classes: Logits, >= 1.
-        in_channels: Channels of the picture, >= 1.
+        in_channels: Channels of the image, >= 1.
 
     Returns:
         A network with fresh weights, in training mode.
@@ -48,7 +48,7 @@ def densenet_digits(*, num_classes: int = 10, in_channels: int = 1) -> nn.Module
 
     Args:
         num_classes: Logits, >= 1.
-        in_channels: Channels of the picture, >= 1.
+        in_channels: Channels of the image, >= 1.
 
     Returns:
         A network with fresh weights, in training mode.
@@ -69,6 +69,6 @@ def _densenet(*, growth: int, blocks: tuple[int, ...], num_classes: int, in_chan
     stem = nn.Conv2d(in_channels, 2 * growth, kernel_size=3, stride=1, padding=1, bias=False)
     nn.init.kaiming_normal_(stem.weight)
     features.conv0 = stem
-    for name in ("norm0", "relu0", "pool0"):  # small pictures are not made smaller before the first block
+    for name in ("norm0", "relu0", "pool0"):  # small images are not made smaller before the first block
         delattr(features, name)
     return network

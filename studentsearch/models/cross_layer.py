@@ -23,7 +23,7 @@ def cross_layer_vgg(*, depth: int, num_classes: int, in_channels: int = 3) -> nn
     Args:
         depth: One of `STAGED_VGG_DEPTHS`.
         num_classes: Logits, >= 1.
-        in_channels: Channels of the picture, >= 1.
+        in_channels: Channels of the image, >= 1.
 
     Returns:
         A network with fresh weights, in training mode.
@@ -32,12 +32,12 @@ def cross_layer_vgg(*, depth: int, num_classes: int, in_channels: int = 3) -> nn
 
 
 def cross_layer_mobilenet(*, depth: int, num_classes: int, in_channels: int = 3) -> nn.Module:
-    """A stem, 7 or 14 separable blocks and one linear layer, for pictures of 64x64, which are halved three times.
+    """A stem, 7 or 14 separable blocks and one linear layer, for images of 64x64, which are halved three times.
 
     Args:
         depth: One of `MOBILENET_DEPTHS`.
         num_classes: Logits, >= 1.
-        in_channels: Channels of the picture, >= 1.
+        in_channels: Channels of the image, >= 1.
 
     Returns:
         A network with fresh weights, in training mode.

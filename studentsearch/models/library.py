@@ -18,8 +18,8 @@ class Sizes:
 
     Attributes:
         num_classes: Logits, >= 1.
-        in_channels: Channels of the picture, >= 1.
-        image_size: Shorter side of the picture in pixels, >= 1.
+        in_channels: Channels of the image, >= 1.
+        image_size: Shorter side of the image in pixels, >= 1.
     """
 
     num_classes: int
@@ -29,7 +29,7 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelStatistics:
-    """Mean and deviation of pixels in 0 to 1, per channel, by which weights expect their input normalised."""
+    """Mean and standard deviation of pixels in 0 to 1, per channel, by which weights expect their input normalised."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]

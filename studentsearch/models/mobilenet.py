@@ -1,4 +1,4 @@
-"""MobileNet and MobileNetV2, their first halvings left out where pictures are small.
+"""MobileNet and MobileNetV2, their first halvings left out where images are small.
 
 Source:
     Howard et al., "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications", 2017, table 1;
@@ -13,7 +13,7 @@ from torchvision.models.mobilenetv2 import MobileNetV2
 
 _NUM_HALVINGS = 5
 _FIRST_WIDTH = 32
-# Output width of each depthwise separable block, and whether the picture is halved there.
+# Output width of each depthwise separable block, and whether the image is halved there.
 _BLOCKS = (
     (64, False),
     (128, True),
@@ -25,7 +25,7 @@ _BLOCKS = (
     (1024, True),
     (1024, False),
 )
-# Expansion, width, blocks, and whether the picture is halved there.
+# Expansion, width, blocks, and whether the image is halved there.
 _INVERTED_RESIDUALS = (
     (1, 16, 1, False),
     (6, 24, 2, True),
@@ -42,8 +42,8 @@ def mobilenet(*, num_classes: int, in_channels: int = 3, image_size: int = 32) -
 
     Args:
         num_classes: Logits, >= 1.
-        in_channels: Channels of the picture, >= 1.
-        image_size: Shorter side of the pictures; decides which halvings are left out.
+        in_channels: Channels of the image, >= 1.
+        image_size: Shorter side of the images; decides which halvings are left out.
 
     Returns:
         A network with fresh weights, in training mode.
@@ -77,7 +77,7 @@ def mobilenet_of(
     Args:
         blocks: The blocks in order, at least one.
         num_classes: Logits, >= 1.
-        in_channels: Channels of the picture, >= 1.
+        in_channels: Channels of the image, >= 1.
         stem_stride: Stride of the stem.
 
     Returns:
@@ -108,8 +108,8 @@ def mobilenet_v2(*, num_classes: int, in_channels: int = 3, image_size: int = 32
 
     Args:
         num_classes: Logits, >= 1.
-        in_channels: Channels of the picture, >= 1.
-        image_size: Shorter side of the pictures; decides which halvings are left out.
+        in_channels: Channels of the image, >= 1.
+        image_size: Shorter side of the images; decides which halvings are left out.
 
     Returns:
         A network with fresh weights, in training mode.
@@ -128,7 +128,7 @@ def mobilenet_v2(*, num_classes: int, in_channels: int = 3, image_size: int = 32
 
 
 def _strides(image_size: int) -> list[int]:
-    """Strides of the five places that halve a picture of 224; the first ones do not halve a small picture."""
+    """Strides of the five places that halve an image of 224; the first ones do not halve a small image."""
     # What is left is a map of about 4x4: three halvings at 32x32, four at 64x64, all five from 128x128 on.
     num_kept = min(max((image_size // 4).bit_length() - 1, 3), _NUM_HALVINGS)
     return [1] * (_NUM_HALVINGS - num_kept) + [2] * num_kept

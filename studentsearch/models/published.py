@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from studentsearch.download import Progress, fetch
+from studentsearch.download import fetch
 from studentsearch.errors import InputFileError, UsageError
 from studentsearch.models.library import DEFAULT_WEIGHTS
 from studentsearch.models.library_names import LIBRARY_NAMES
@@ -66,9 +66,7 @@ def published_weights(model: str, dataset: str) -> PublishedWeights | None:
     return next((entry for entry in _PUBLISHED if (entry.model, entry.dataset) == wanted), None)
 
 
-def fetch_published(
-    model: str, dataset: str, *, data_root: Path, download: bool, progress: Progress | None = None
-) -> Path:
+def fetch_published(model: str, dataset: str, *, data_root: Path, download: bool) -> Path:
     """The file of published weights: the one that lies in `data_root`/weights, else downloaded if that is allowed.
 
     Args:
@@ -76,7 +74,6 @@ def fetch_published(
         dataset: Name of the data, as in `cifar10`.
         data_root: Folder of data.
         download: Whether the network may be used.
-        progress: Told after every chunk of a download.
 
     Returns:
         An existing file for `studentsearch.models.weights.read_weights`.
@@ -84,7 +81,7 @@ def fetch_published(
     What is not published, or missing, is refused by `require_published`.
     """
     entry = require_published(model, dataset, data_root=data_root, download=download)
-    return fetch(entry.url, _place(entry, data_root), sha256=entry.sha256, progress=progress)
+    return fetch(entry.url, _place(entry, data_root), sha256=entry.sha256)
 
 
 def require_published(model: str, dataset: str, *, data_root: Path, download: bool) -> PublishedWeights:

@@ -46,13 +46,13 @@ _BUILDERS: dict[str, Callable[[tuple[int, ...], Sizes], nn.Module]] = {
 
 
 def usual_sizes(name: str) -> Sizes:
-    """What a network is usually built for: CIFAR-10 for most networks of small pictures, else what its library says.
+    """What a network is usually built for: CIFAR-10 for most networks of small images, else what its library says.
 
     Args:
         name: Any model name.
 
     Returns:
-        Classes and the picture.
+        Classes and the image.
     """
     found = library_of(name)
     if found is not None:
@@ -69,8 +69,8 @@ def build_model(name: str, *, num_classes: int, in_channels: int = 3, image_size
             `python:module:function`: a function, found from the working directory too, that gives a network; it is
             called with `num_classes` and `in_channels` where it takes them by these names.
         num_classes: Logits, >= 1.
-        in_channels: Channels of the picture, >= 1.
-        image_size: Shorter side of the pictures, for networks that are built differently for small ones.
+        in_channels: Channels of the image, >= 1.
+        image_size: Shorter side of the images, for networks that are built differently for small ones.
 
     Returns:
         A network that takes `[B, in_channels, H, W]` and gives `[B, num_classes]`.

@@ -1,4 +1,4 @@
-"""Residual networks for small pictures: He et al.'s three-stage CIFAR ResNets, and ImageNet's with a small stem.
+"""Residual networks for small images: He et al.'s three-stage CIFAR ResNets, and ImageNet's with a small stem.
 
 Source:
     He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition", CVPR 2016, sections 3.3 and 4.2.
@@ -52,7 +52,7 @@ class CifarResNet(nn.Module):
         Args:
             num_blocks: Basic blocks a stage.
             num_classes: Logits.
-            in_channels: Channels of the picture.
+            in_channels: Channels of the image.
             has_projections: Whether a stage's first shortcut is a convolution (option B) or weightless (option A).
         """
         super().__init__()
@@ -77,12 +77,12 @@ class CifarResNet(nn.Module):
 
 
 def cifar_resnet(*, depth: int, num_classes: int, in_channels: int = 3, has_projections: bool = False) -> nn.Module:
-    """He et al.'s ResNet for pictures of about 32x32.
+    """He et al.'s ResNet for images of about 32x32.
 
     Args:
         depth: Layers that have weights, 6 n + 2.
         num_classes: Logits, >= 1.
-        in_channels: Channels of the picture, >= 1.
+        in_channels: Channels of the image, >= 1.
         has_projections: Option B (a 1x1 convolution where the width changes) in place of the paper's option A.
 
     Returns:
@@ -101,12 +101,12 @@ def cifar_resnet(*, depth: int, num_classes: int, in_channels: int = 3, has_proj
 
 
 def imagenet_resnet(*, depth: int, num_classes: int, in_channels: int = 3) -> nn.Module:
-    """ImageNet's ResNet, built by torchvision, with a stem for small pictures: a 3x3 convolution and no pooling.
+    """ImageNet's ResNet, built by torchvision, with a stem for small images: a 3x3 convolution and no pooling.
 
     Args:
         depth: One of `IMAGENET_DEPTHS`.
         num_classes: Logits, >= 1.
-        in_channels: Channels of the picture, >= 1.
+        in_channels: Channels of the image, >= 1.
 
     Returns:
         A network with fresh weights, in training mode.

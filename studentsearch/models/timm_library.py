@@ -69,7 +69,7 @@ class TimmLibrary:
         return Sizes(num_classes=published.num_classes, in_channels=channels, image_size=min(height, width))
 
     def statistics(self, name: str, weights: str) -> ChannelStatistics:
-        """The mean and deviation that timm publishes with the weights."""
+        """The mean and standard deviation that timm publishes with the weights."""
         published = _published(name, weights)
         return ChannelStatistics(mean=tuple(published.mean), std=tuple(published.std))
 

@@ -45,7 +45,7 @@ class TorchvisionLibrary:
         """
         if sizes.in_channels != _RGB:
             raise UsageError(
-                f"torchvision:{name} takes pictures of {_RGB} channels, found {sizes.in_channels}; choose another "
+                f"torchvision:{name} takes images of {_RGB} channels, found {sizes.in_channels}; choose another "
                 "model, or write python:module:function that changes its first layer"
             )
         network: nn.Module
@@ -60,7 +60,7 @@ class TorchvisionLibrary:
                 network = get_model(name, num_classes=sizes.num_classes)
         except (ValueError, AssertionError, RuntimeError) as error:
             raise UsageError(
-                f"torchvision:{name} cannot be built for pictures of {sizes.image_size} pixels "
+                f"torchvision:{name} cannot be built for images of {sizes.image_size} pixels "
                 f"({' '.join(str(error).split())}); choose another --image-size or model"
             ) from error
         return network
@@ -70,7 +70,7 @@ class TorchvisionLibrary:
         return _IMAGENET
 
     def statistics(self, name: str, weights: str) -> ChannelStatistics:
-        """The mean and deviation in the weights' own transforms."""
+        """The mean and standard deviation in the weights' own transforms."""
         if name in _CENTERED:
             return _HALF
         transforms = _find(name, weights).transforms()

@@ -1,4 +1,4 @@
-"""VGG for small pictures: BatchNorm after every convolution, one linear layer in place of three.
+"""VGG for small images: BatchNorm after every convolution, one linear layer in place of three.
 
 Source:
     Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015, table 1.
@@ -19,12 +19,12 @@ _CONVS: dict[int, tuple[int, ...]] = {
 
 
 def vgg(*, depth: int, num_classes: int, in_channels: int = 3) -> nn.Module:
-    """VGG with BatchNorm for pictures of 32x32 or more; what is left after five halvings is averaged.
+    """VGG with BatchNorm for images of 32x32 or more; what is left after five halvings is averaged.
 
     Args:
         depth: One of `VGG_DEPTHS`; its three linear layers are one here.
         num_classes: Logits, >= 1.
-        in_channels: Channels of the picture, >= 1.
+        in_channels: Channels of the image, >= 1.
 
     Returns:
         A network with fresh weights, in training mode.
@@ -38,7 +38,7 @@ def vgg_of(num_convs: tuple[int, ...], *, num_classes: int, in_channels: int = 3
     Args:
         num_convs: Convolutions of each of the five stages, >= 1.
         num_classes: Logits, >= 1.
-        in_channels: Channels of the picture, >= 1.
+        in_channels: Channels of the image, >= 1.
 
     Returns:
         A network with fresh weights, in training mode.

@@ -7,56 +7,51 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from studentsearch.graph.gates import GateSite, num_gates
+from studentsearch.graph.gated_network import GatedNetwork
+from studentsearch.graph.gates import GateSite
 from studentsearch.graph.links import Mask
-from studentsearch.graph.liveness import liveness
-from studentsearch.graph.macs import count_macs
-from studentsearch.graph.network import Network
-from studentsearch.graph.outputs import toward_logits
 
 
-def indispensable_readers(network: Network, sites: tuple[GateSite, ...]) -> tuple[GateSite, ...]:
+def indispensable_readers(gated: GatedNetwork) -> tuple[GateSite, ...]:
     """Readers without which no path leads from the image to the output, in topological order.
 
     Args:
-        network: The traced network.
-        sites: Its gates.
+        gated: The network and its gates.
 
     Returns:
         Their sites; each must keep one gate open.
     """
-    without = np.ones((len(sites), num_gates(sites)), dtype=np.bool_)
-    for row, site in enumerate(sites):
+    without = np.ones((len(gated.sites), gated.num_gates), dtype=np.bool_)
+    for row, site in enumerate(gated.sites):
         without[row, site.span] = False
-    reached = liveness(toward_logits(network), sites, without).image_is_needed
-    return tuple(site for site, is_reached in zip(sites, reached, strict=True) if not is_reached)
+    reached = gated.toward_logits().liveness(without).image_is_needed
+    return tuple(site for site, is_reached in zip(gated.sites, reached, strict=True) if not is_reached)
 
 
-def smallest_macs(network: Network, sites: tuple[GateSite, ...]) -> int:
+def smallest_macs(gated: GatedNetwork) -> int:
     """Multiply-accumulates of the smallest student: the cheapest gates along the cheapest path from image to output.
 
     Args:
-        network: The traced network.
-        sites: Its gates.
+        gated: The network and its gates.
 
     Returns:
         An exact integer; choices are made one reader after the other from the image on.
     """
-    path = _cheapest_path(toward_logits(network), sites)
-    is_open = np.zeros(num_gates(sites), dtype=np.bool_)
+    path = _cheapest_path(gated.toward_logits())
+    is_open = np.zeros(gated.num_gates, dtype=np.bool_)
     for site in path:
         is_open[site.span] = True
     for site in path:
-        is_open = _cheapest_gate(network, sites, site, is_open)
-    return int(count_macs(network, liveness(network, sites, is_open)))
+        is_open = _cheapest_gate(gated, site, is_open)
+    return int(gated.macs(is_open))
 
 
-def _cheapest_path(network: Network, sites: tuple[GateSite, ...]) -> tuple[GateSite, ...]:
+def _cheapest_path(gated: GatedNetwork) -> tuple[GateSite, ...]:
     """The readers with gates on the path that is cheapest when every layer on it keeps one filter and one input."""
-    site_of = {site.node: site for site in sites}
+    site_of = {site.node: site for site in gated.sites}
     costs: list[float] = []
     paths: list[tuple[GateSite, ...]] = []
-    for node in network.nodes:
+    for node in gated.network.nodes:
         if not node.inputs:
             costs.append(0)
             paths.append(())
@@ -67,12 +62,11 @@ def _cheapest_path(network: Network, sites: tuple[GateSite, ...]) -> tuple[GateS
     return paths[-1]
 
 
-def _cheapest_gate(network: Network, sites: tuple[GateSite, ...], site: GateSite, is_open: Mask) -> Mask:
+def _cheapest_gate(gated: GatedNetwork, site: GateSite, is_open: Mask) -> Mask:
     choices = np.repeat(is_open[np.newaxis], site.num_gates, axis=0)
     choices[:, site.span] = np.eye(site.num_gates, dtype=np.bool_)
-    alive, to_logits = liveness(network, sites, choices), toward_logits(network)
-    is_reached = (alive if to_logits is network else liveness(to_logits, sites, choices)).image_is_needed
-    macs: NDArray[np.int64] = np.where(is_reached, count_macs(network, alive), np.iinfo(np.int64).max)
+    is_reached = gated.toward_logits().liveness(choices).image_is_needed
+    macs: NDArray[np.int64] = np.where(is_reached, gated.macs(choices), np.iinfo(np.int64).max)
     return np.asarray(choices[int(macs.argmin())])
 
 
@@ -94,17 +88,12 @@ def keep_one_open(
 
 
 def largest_within(
-    network: Network,
-    sites: tuple[GateSite, ...],
-    before: NDArray[np.float32],
-    after: NDArray[np.float32],
-    budget_macs: int,
+    gated: GatedNetwork, before: NDArray[np.float32], after: NDArray[np.float32], budget_macs: int
 ) -> int:
     """The largest count within a budget that keeping gates open reaches which closed in the last step.
 
     Args:
-        network: The traced network.
-        sites: Its gates.
+        gated: The network and its gates.
         before: `[G]`, the gates before the step, closed where 0.
         after: `[G]` after it, of a count within the budget.
         budget_macs: The budget.
@@ -118,7 +107,7 @@ def largest_within(
     def count(num_kept: int) -> int:
         is_open = after != 0
         is_open[ranked[:num_kept]] = True
-        return int(count_macs(network, liveness(network, sites, is_open)))
+        return int(gated.macs(is_open))
 
     fewest, most = 0, len(ranked)  # a count only grows with what is kept
     while fewest < most:

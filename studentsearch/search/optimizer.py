@@ -28,8 +28,8 @@ class GateOptimizer:
         self._state = initial_state(gates)
 
     @property
-    def gates(self) -> Tensor:
-        """The look-ahead `[G]`, which the forward pass uses."""
+    def look_ahead(self) -> Tensor:
+        """The gates `[G]` that the forward pass uses."""
         return self._state.look_ahead
 
     @property
@@ -43,20 +43,22 @@ class GateOptimizer:
         return self._state.step
 
     @torch.no_grad()
-    def step(self, gradient: Tensor, l2: float) -> None:
+    def step(self, gradient: Tensor, penalty: float) -> None:
         """Take one proximal step.
 
         Args:
-            gradient: `[G]`, of the data term at `gates`.
-            l2: The penalty's strength at this step, >= 0.
+            gradient: `[G]`, of the data term at `look_ahead`.
+            penalty: lambda_2 at this step, >= 0.
 
         Raises:
-            UsageError: If l2 is negative or not finite; 1e-3 is the published value.
+            UsageError: If the penalty is negative or not finite; 1e-3 is the published value.
         """
-        assert gradient.shape == self.gates.shape, (gradient.shape, self.gates.shape)
-        if not (math.isfinite(l2) and l2 >= 0):
-            raise UsageError(f"found l2 = {l2}; expected a finite number of 0 or more; 1e-3 is the published value")
-        self._state = proximal_step(self._state, gradient.to(self.gates.dtype), self.weights * l2, self.rule)
+        assert gradient.shape == self.look_ahead.shape, (gradient.shape, self.look_ahead.shape)
+        if not (math.isfinite(penalty) and penalty >= 0):
+            raise UsageError(
+                f"found penalty {penalty}; expected a finite number of 0 or more; 1e-3 is the published value"
+            )
+        self._state = proximal_step(self._state, gradient.to(self.look_ahead.dtype), self.weights * penalty, self.rule)
 
     @torch.no_grad()
     def reopen(self, indices: Tensor, values: Tensor) -> None:
@@ -76,22 +78,6 @@ class GateOptimizer:
         iterate[indices] = look_ahead[indices] = values[indices]
         velocity[indices] = 0
         self._state = ProximalState(look_ahead=look_ahead, iterate=iterate, velocity=velocity, step=self._state.step)
-
-    @torch.no_grad()
-    def rescale(self, factor: Tensor) -> None:
-        """Multiply iterate, look-ahead and velocity, as when a gate's scale moves into the weights or out of them.
-
-        Args:
-            factor: `[G]`, > 0.
-        """
-        assert factor.shape == self.gates.shape, (factor.shape, self.gates.shape)
-        scale = factor.to(self.gates)
-        self._state = ProximalState(
-            look_ahead=self._state.look_ahead * scale,
-            iterate=self._state.iterate * scale,
-            velocity=self._state.velocity * scale,
-            step=self._state.step,
-        )
 
     def state_dict(self) -> dict[str, Tensor]:
         """What moves, as plain tensors that share no memory.
@@ -123,7 +109,7 @@ class GateOptimizer:
             raise RunFolderError(
                 f"found gate state {found_form}; expected {expected_form}; continue with the teacher of that run"
             )
-        device = self.gates.device
+        device = self.look_ahead.device
         self._state = ProximalState(
             look_ahead=tensors["look_ahead"].detach().to(device, copy=True),
             iterate=tensors["iterate"].detach().to(device, copy=True),

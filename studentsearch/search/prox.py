@@ -124,7 +124,7 @@ def proximal_step(state: ProximalState, gradient: Tensor, penalty: Tensor, rule:
     Args:
         state: After k - 1 steps.
         gradient: `[G]`, of the data term at `state.look_ahead`.
-        penalty: `[G]`, l2 * a_j per gate, >= 0.
+        penalty: `[G]`, lambda_2 * a_j per gate, >= 0.
         rule: Step size, momentum and sign.
 
     Returns:

@@ -18,7 +18,8 @@ class Objective:
         kind: `kd` is the KL term to the teacher's softened outputs; `np` (network pruning) the cross entropy to the
             labels at temperature 1, for which the next four do not count.
         temperature: Of both softmax outputs, > 0.
-        squared_temperature: Whether the KL term is multiplied by temperature ** 2; it changes what l2 means.
+        squared_temperature: Whether the KL term is multiplied by temperature ** 2; one penalty weighs
+            less beside it then.
         reverse: Whether the term is KL(student || teacher).
         kl_target: K in nats, >= 0, where the term is |KL - K|; None for KL itself.
         flops_weights: Whether a gate's penalty weighs what closing it saves; False makes all weights 1.
@@ -55,7 +56,7 @@ class Objective:
         return self.temperature if self.kind == "kd" else None
 
 
-_USUAL_L2 = 1e-3  # published
+_USUAL_PENALTY = 1e-3  # published
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +64,10 @@ class SearchRecipe:
     """The knobs of a search.
 
     Attributes:
-        steps: Step near which the last budget is met; with a constant `l2`, the last step taken.
+        steps: Step near which the last budget is met; with a constant `penalty`, the last step taken.
         batch: Images a step.
         objective: The data term.
-        l2: A constant penalty; None lets it follow the count.
+        penalty: A constant lambda_2, strength of the FLOPs-weighted L1 penalty; None lets it follow the count.
         pace: Exponent of the planned course of the count; below 1 it starts faster and ends slower.
         horizon: Steps ahead for which a following penalty is chosen.
         gate_rate: eta of the gates' proximal step.
@@ -77,14 +78,14 @@ class SearchRecipe:
         is_relative: Whether a reader's gradients shrink with the mean of its gates (the weights' with its square).
         weight_rate: First learning rate of the weights.
         final_weight_rate: Their last one, along a cosine over `steps`.
-        weight_decay: l1 of the objective.
+        weight_decay: lambda_1.
         batches_for_statistics: Batches of 128 training images from which BatchNorm is recomputed after a cut.
     """
 
     steps: int = 1000
     batch: int = 64
     objective: Objective = field(default_factory=Objective)
-    l2: float | None = None
+    penalty: float | None = None
     pace: float = 0.5
     horizon: int = 20
     gate_rate: float = 0.2
@@ -116,7 +117,7 @@ class SearchRecipe:
             if not 0 < rate < math.inf:
                 raise UsageError(f"found {name} = {rate}; expected a finite number above 0; {usual} is usual")
         amounts = (
-            ("l2", self.l2 or 0.0, _USUAL_L2),
+            ("penalty", self.penalty or 0.0, _USUAL_PENALTY),
             ("weight_rate", self.weight_rate, 0.2),
             ("final_weight_rate", self.final_weight_rate, 0.03),
             ("weight_decay", self.weight_decay, 1e-4),
@@ -130,7 +131,7 @@ class SearchRecipe:
         """What to lower where a search diverges: what is above its usual value, else the rates to a tenth."""
         usual = SearchRecipe()
         given = {
-            "--l2": (self.l2 or 0.0, _USUAL_L2),
+            "--penalty": (self.penalty or 0.0, _USUAL_PENALTY),
             "--gate-rate": (self.gate_rate, usual.gate_rate),
             "--weight-rate": (self.weight_rate, usual.weight_rate),
         }
@@ -161,17 +162,17 @@ class SearchRecipe:
 
 
 def as_printed(recipe: SearchRecipe) -> SearchRecipe:
-    """The recipe of Gu and Tresp 2020 to the letter: constant l2, uncapped momentum, signed soft threshold, one rate.
+    """The recipe of Gu and Tresp 2020 to the letter: constant penalty, uncapped momentum, signed threshold, one rate.
 
     Args:
-        recipe: Gives steps, batch and objective; its l2 is kept where it is set.
+        recipe: Gives steps, batch and objective; its penalty is kept where one is set.
 
     Returns:
         The same search with every other knob as published.
     """
     return replace(
         recipe,
-        l2=_USUAL_L2 if recipe.l2 is None else recipe.l2,
+        penalty=_USUAL_PENALTY if recipe.penalty is None else recipe.penalty,
         gate_rate=0.1,
         momentum_cap=None,
         nonnegative=False,

@@ -1,6 +1,6 @@
 """How fast ImageNet at 64 x 64 pixels is unpacked, opened and made into training batches.
 
-    python tests/benchmarks/imagenet64.py --pictures 20000
+    python tests/benchmarks/imagenet64.py --images 20000
 
 The files are generated. Everything is measured in one run on one thread, so that the ratios hold on other machines.
 """
@@ -46,7 +46,7 @@ class Seconds:
 def main() -> None:
     """Generate, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", type=int, default=20_000, help="to learn from, in four files")
+    parser.add_argument("--images", type=int, default=20_000, help="to learn from, in four files")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--folder", type=Path, help="where to generate the files (default: the system's temporary one)")
     options = parser.parse_args()
@@ -54,26 +54,26 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         for compressed in (False, True):
             path = Path(folder) / ("compressed" if compressed else "plain")
-            _write_files(path, options.pictures, compressed=compressed)
+            _write_files(path, options.images, compressed=compressed)
             dataset = _measure_opening(path)
         _measure_batches(dataset, options.batch)
 
 
-def _write_files(folder: Path, num_pictures: int, *, compressed: bool) -> None:
+def _write_files(folder: Path, num_images: int, *, compressed: bool) -> None:
     folder.mkdir()
     write = np.savez_compressed if compressed else np.savez
     random = np.random.default_rng(0)
     names = [f"train_data_batch_{number}.npz" for number in range(1, _NUM_FILES + 1)] + ["val_data.npz"]
     for name in names:
-        count = _NUM_TEST if name.startswith("val") else num_pictures // _NUM_FILES
-        data = _pictures(count, random)
-        # The highest label is that of the first picture, so that every file may hold any class.
+        count = _NUM_TEST if name.startswith("val") else num_images // _NUM_FILES
+        data = _images(count, random)
+        # The highest label is that of the first image, so that every file may hold any class.
         labels = np.concatenate([[_NUM_CLASSES], random.integers(1, _NUM_CLASSES + 1, count - 1)])
         write(folder / name, data=data, labels=labels, mean=data.mean(axis=0))
 
 
-def _pictures(count: int, random: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """Smooth pictures with some noise, which deflate has work with."""
+def _images(count: int, random: np.random.Generator) -> npt.NDArray[np.uint8]:
+    """Smooth images with some noise, which deflate has work with."""
     coarse = random.integers(0, 256, (count, 3, 8, 8), dtype=np.uint8).repeat(8, axis=2).repeat(8, axis=3)
     noise = random.integers(0, 16, coarse.shape, dtype=np.uint8)
     return (coarse // 4 * 3 + noise).reshape(count, -1)
@@ -86,7 +86,7 @@ def _measure_opening(path: Path) -> Dataset:
     dataset = open_dataset(name)
     count = len(dataset.train) + len(dataset.test)
     share = size / (count * 3 * _SIDE * _SIDE)
-    print(f"{path.name} npz files, {count:,} pictures, {size / 1e6:,.0f} MB ({share:.0%} of the pixels)")
+    print(f"{path.name} npz files, {count:,} images, {size / 1e6:,.0f} MB ({share:.0%} of the pixels)")
     print(f"  building the cache   {count / build.wall:8,.0f} images/s ({count / build.cpu:,.0f} a CPU second)")
     print(f"  opening the cache    {1000 * opening.wall:8.1f} ms")
     return dataset

@@ -22,9 +22,9 @@ import torchvision
 from torch import Tensor, nn
 
 from studentsearch.engine.runtime import open_runtime
+from studentsearch.graph.gated_network import GatedNetwork
 from studentsearch.graph.gates import gate_sites, num_gates, scale_weights
 from studentsearch.graph.liveness import liveness
-from studentsearch.graph.macs import count_macs
 from studentsearch.graph.trace import trace_with_state
 from studentsearch.models.registry import build_model
 from studentsearch.runs.files import write_text
@@ -157,9 +157,9 @@ class _TimedStepper(SearchStepper):
 
 def _recount() -> str:
     plain = plain_network(build_model("densenet", num_classes=100), (3, 32, 32))
-    sites = gate_sites(plain.network)
+    gated = GatedNetwork.of(plain.network)
     runtime = open_runtime("cpu", "float32", 1)
-    stepper = _TimedStepper(plain.module, plain.network, sites, SearchRecipe(), budget_macs=90_000_000, runtime=runtime)
+    stepper = _TimedStepper(plain.module, gated, SearchRecipe(), budget_macs=90_000_000, runtime=runtime)
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(_BATCH, 3, 32, 32, generator=generator)
     labels = torch.randint(100, (_BATCH,), generator=generator)
@@ -169,12 +169,12 @@ def _recount() -> str:
     for number in range(2, 2 + _STEPS):
         seconds, _ = _seconds(partial(stepper.step, number, images, labels))
         whole += seconds
-    is_open = np.asarray(stepper.gates.numpy() != 0)
-    once, _ = _seconds(lambda: count_macs(plain.network, liveness(plain.network, sites, is_open)))
+    is_open = np.asarray(stepper.iterate.numpy() != 0)
+    once, _ = _seconds(lambda: gated.macs(is_open))
     step, all_counting = whole / _STEPS, stepper.counting / _STEPS
     return f"""## Counting in a search step
 
-`densenet` (DenseNet-BC-100-12, {num_gates(sites):,} gates), {_BATCH} images of 32x32, mean of {_STEPS} steps.
+`densenet` (DenseNet-BC-100-12, {gated.num_gates:,} gates), {_BATCH} images of 32x32, mean of {_STEPS} steps.
 
 | | seconds | share of a step |
 |---|---|---|

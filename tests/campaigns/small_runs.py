@@ -37,7 +37,7 @@ _WORDS = {
     "search": "search --teacher densenet_digits --flops 95%,90% --steps 30 --batch 16",
     # Both go back to half the rate once: the first within `diverging`, the second since its penalty rushes.
     "teach back": "teach resnet8 --data digits --steps 40 --batch 128 --rate 0.05",
-    "search back": "search --teacher densenet_digits --flops 60% --steps 40 --l2 10",
+    "search back": "search --teacher densenet_digits --flops 60% --steps 40 --penalty 10",
 }
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _COMPUTE = "--device cpu --precision float32 --threads 1 --json"

@@ -62,6 +62,7 @@ MISTAKES: list[tuple[list[str], int, str]] = [
     ([*SEARCH, "--device", "gpu"], 2, "is unknown"),
     ([*SEARCH, "--device", "cuda:-1"], 2, "is unknown"),
     ([*SEARCH, "--temperature", "inf"], 2, "found temperature inf"),
+    ([*SEARCH, "--penalty", "inf"], 2, "expected a finite number"),
     ([*SEARCH, "--l2", "inf"], 2, "expected a finite number"),
     ([*SEARCH, "--objective", "np", "--kl-target", "1"], 2, "has no KL term"),
     ([*SEARCH, "--out", "file"], 7, "is a file"),

@@ -210,8 +210,8 @@ def test_count_in_words_and_json(capsys: pytest.CaptureFixture[str]):
 
 def test_a_run_is_named_after_what_runs():
     assert default_out("search", "densenet", "cifar10") == Path("runs/search-densenet-cifar10")
-    assert default_out("search", "python:my.nets:big", "folder:/data/my pictures/") == Path(
-        "runs/search-python-my.nets-big-my-pictures"
+    assert default_out("search", "python:my.nets:big", "folder:/data/my images/") == Path(
+        "runs/search-python-my.nets-big-my-images"
     )
 
 

@@ -16,14 +16,14 @@ TEACHER = ["search", "--teacher", "densenet_digits", "--device", "cpu", "--threa
 TAUGHT = ["distill", "resnet8", "--teacher", "densenet_digits", "--data", "digits"]
 
 
-def pictures(folder: Path, classes: tuple[str, ...] = ("ant", "bee", "cat")) -> Path:
-    """A folder of grey 8 x 8 pictures, two a class."""
+def images(folder: Path, classes: tuple[str, ...] = ("ant", "bee", "cat")) -> Path:
+    """A folder of grey 8 x 8 images, two a class."""
     pixels = np.random.default_rng(0).integers(0, 256, (2, 8, 8), dtype=np.uint8)
     for part in ("train", "test"):
         for name in classes:
             (folder / part / name).mkdir(parents=True)
-            for number, picture in enumerate(pixels):
-                Image.fromarray(picture).save(folder / part / name / f"{number}.png")
+            for number, image in enumerate(pixels):
+                Image.fromarray(image).save(folder / part / name / f"{number}.png")
     return folder
 
 
@@ -61,29 +61,29 @@ def test_a_budget_that_cannot_be(budget: str, words: str, tmp_path: Path, capsys
 
 
 def empty_class(folder: Path) -> Path:
-    pictures(folder)
+    images(folder)
     for file in (folder / "train" / "bee").iterdir():
         file.unlink()
     return folder
 
 
-def broken_picture(folder: Path) -> Path:
-    (pictures(folder) / "test" / "cat" / "1.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+def broken_image(folder: Path) -> Path:
+    (images(folder) / "test" / "cat" / "1.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
     return folder
 
 
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda folder: folder, "pictures is not a folder: expected one that holds train/ and test/"),
+        (lambda folder: folder, "images is not a folder: expected one that holds train/ and test/"),
         (empty_class, "train/bee holds no images"),
-        (broken_picture, "test/cat/1.png"),
-        (pictures, "densenet_digits"),
+        (broken_image, "test/cat/1.png"),
+        (images, "densenet_digits"),
     ],
-    ids=["missing", "empty class", "broken picture", "weights of another class count"],
+    ids=["missing", "empty class", "broken image", "weights of another class count"],
 )
 def test_images_that_do_not_fit(make, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    folder, out = make(tmp_path / "pictures"), tmp_path / "run"
+    folder, out = make(tmp_path / "images"), tmp_path / "run"
     weights = ["--weights", str(embedded_weights("densenet_digits"))]
     arguments = [*TEACHER, "--flops", "50%", "--data", f"folder:{folder}", *weights, "--out", str(out)]
     assert words in complaint(capsys, arguments, 5)

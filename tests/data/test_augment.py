@@ -12,16 +12,16 @@ from studentsearch.randomness import generator
 USUAL = Augmentation(shift=4, flip=True)
 
 
-def pictures(batch: int = 64, channels: int = 3, height: int = 6, width: int = 5) -> Tensor:
+def images(batch: int = 64, channels: int = 3, height: int = 6, width: int = 5) -> Tensor:
     return torch.randint(1, 256, (batch, channels, height, width), generator=generator(0, "test", 0)).to(torch.uint8)
 
 
-def variants(picture: Tensor, augmentation: Augmentation) -> list[Tensor]:
-    """Every picture that the augmentation may make of one, by slicing."""
+def variants(image: Tensor, augmentation: Augmentation) -> list[Tensor]:
+    """Every image that the augmentation may make of one, by slicing."""
     shift = augmentation.shift
-    _, height, width = picture.shape
-    padded = torch.zeros((len(picture), height + 2 * shift, width + 2 * shift), dtype=torch.uint8)
-    padded[:, shift : shift + height, shift : shift + width] = picture
+    _, height, width = image.shape
+    padded = torch.zeros((len(image), height + 2 * shift, width + 2 * shift), dtype=torch.uint8)
+    padded[:, shift : shift + height, shift : shift + width] = image
     crops = [padded[:, y : y + height, x : x + width] for y in range(2 * shift + 1) for x in range(2 * shift + 1)]
     return crops + [crop.flip(2) for crop in crops] * augmentation.flip
 
@@ -30,7 +30,7 @@ def variants(picture: Tensor, augmentation: Augmentation) -> list[Tensor]:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_each_picture_is_a_crop_of_its_padded_self(text: str, channels: int) -> None:
     augmentation = parse_augmentation(text, USUAL)
-    before = pictures(batch=12, channels=channels)
+    before = images(batch=12, channels=channels)
     after = augment(before, augmentation, generator(0, "chances", 0))
     assert after.shape == before.shape
     assert after.dtype == torch.uint8
@@ -40,55 +40,55 @@ def test_each_picture_is_a_crop_of_its_padded_self(text: str, channels: int) -> 
 
 def test_all_variants_occur() -> None:
     augmentation = Augmentation(shift=1, flip=True)
-    picture = pictures(batch=1)
-    after = augment(picture.expand(600, -1, -1, -1).contiguous(), augmentation, generator(0, "chances", 0))
-    counts = [sum(torch.equal(new, variant) for new in after) for variant in variants(picture[0], augmentation)]
+    image = images(batch=1)
+    after = augment(image.expand(600, -1, -1, -1).contiguous(), augmentation, generator(0, "chances", 0))
+    counts = [sum(torch.equal(new, variant) for new in after) for variant in variants(image[0], augmentation)]
     assert sum(counts) == 600
     assert min(counts) > 10  # 600 over 18 variants: 33 each are expected
 
 
-def test_equal_generators_give_equal_pictures() -> None:
-    before = pictures()
+def test_equal_generators_give_equal_images() -> None:
+    before = images()
     once = augment(before, USUAL, generator(1, "chances", 7))
     assert torch.equal(once, augment(before, USUAL, generator(1, "chances", 7)))
     assert not torch.equal(once, augment(before, USUAL, generator(1, "chances", 8)))
 
 
 def test_none_changes_nothing() -> None:
-    before = pictures()
+    before = images()
     assert torch.equal(augment(before, Augmentation(), generator(0, "chances", 0)), before)
 
 
 def test_what_is_drawn_for_shifts_and_flips_stays_the_same() -> None:
     """Trained networks are made again bit for bit only while these draws stay as they are."""
-    before = pictures(batch=20)
+    before = images(batch=20)
     chances = generator(3, "chances", 5)
     offsets = torch.randint(0, 9, (2, 20, 1), generator=chances)
     flips = torch.rand((20, 1), generator=chances) < 0.5
     padded = torch.nn.functional.pad(before, (4, 4, 4, 4))
     after = augment(before, USUAL, generator(3, "chances", 5))
-    for picture, new, right, down, mirrored in zip(padded, after, *offsets[:, :, 0].tolist(), flips, strict=True):
-        crop = picture[:, down : down + 6, right : right + 5]
+    for image, new, right, down, mirrored in zip(padded, after, *offsets[:, :, 0].tolist(), flips, strict=True):
+        crop = image[:, down : down + 6, right : right + 5]
         assert torch.equal(new, crop.flip(2) if mirrored else crop)
 
 
 @pytest.mark.parametrize("shape", [(6, 6), (4, 7)])
 def test_half_turns_are_exact(shape: tuple[int, int]) -> None:
-    before = pictures(4, 3, *shape)
+    before = images(4, 3, *shape)
     assert torch.equal(rotate(before, torch.full((4,), math.pi)), before.flip(2, 3))
     assert torch.equal(rotate(before, torch.zeros(4)), before)
 
 
 def test_quarter_turns_are_exact_and_each_picture_has_its_own() -> None:
-    before = pictures(3, 1, 5, 5)
+    before = images(3, 1, 5, 5)
     after = rotate(before, torch.tensor([math.pi / 2, 0.0, -math.pi / 2]))
     expected = [before[0].rot90(1, (1, 2)), before[1], before[2].rot90(-1, (1, 2))]
     assert torch.equal(after, torch.stack(expected))
 
 
-def turned(picture: Tensor, angle: float) -> Tensor:
+def turned(image: Tensor, angle: float) -> Tensor:
     """One channel `[H, W]` turned, pixel by pixel in float64, black outside."""
-    height, width = picture.shape
+    height, width = image.shape
     made = torch.zeros(height, width, dtype=torch.float64)
     for row in range(height):
         for column in range(width):
@@ -99,12 +99,12 @@ def turned(picture: Tensor, angle: float) -> Tensor:
                 for near_x in (math.floor(x), math.floor(x) + 1):
                     if 0 <= near_y < height and 0 <= near_x < width:
                         weight = (1 - abs(x - near_x)) * (1 - abs(y - near_y))
-                        made[row, column] += weight * float(picture[near_y, near_x])
+                        made[row, column] += weight * float(image[near_y, near_x])
     return made
 
 
 def test_between_pixels_a_turn_is_bilinear_and_black_comes_in() -> None:
-    before = pictures(1, 1, 7, 10)
+    before = images(1, 1, 7, 10)
     after = rotate(before, torch.tensor([0.3]))
     # Rounding to a grey level; float32 decides the ties.
     torch.testing.assert_close(after[0, 0].double(), turned(before[0, 0], 0.3), rtol=0, atol=0.501)
@@ -112,7 +112,7 @@ def test_between_pixels_a_turn_is_bilinear_and_black_comes_in() -> None:
 
 
 def test_rotation_comes_before_the_same_shifts_and_flips() -> None:
-    before = pictures(batch=10)
+    before = images(batch=10)
     chances = generator(0, "chances", 0)
     torch.randint(0, 9, (2, 10, 1), generator=chances)
     torch.rand((10, 1), generator=chances)

@@ -12,7 +12,7 @@ PLAIN = Normalization(mean=(0.0,), std=(1.0,))
 
 
 def numbered(count: int) -> Images:
-    """Pictures that show their own label."""
+    """Images that show their own label."""
     labels = torch.arange(count)
     return Images(pixels=labels.to(torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 4, 4).contiguous(), labels=labels)
 
@@ -66,7 +66,7 @@ def test_fewer_pictures_than_a_batch_make_one() -> None:
 
 @pytest.mark.parametrize(("count", "batch_size"), [(0, 3), (3, 0), (3, -1)])
 def test_empty_batches_are_refused(count: int, batch_size: int) -> None:
-    with pytest.raises(UsageError, match=f"batches of {batch_size} from {count} pictures: expected at least 1"):
+    with pytest.raises(UsageError, match=f"batches of {batch_size} from {count} images: expected at least 1"):
         batches(count, batch_size)
 
 
@@ -87,7 +87,7 @@ def test_normalize_by_hand() -> None:
 
 
 def test_channels_must_agree() -> None:
-    with pytest.raises(UsageError, match="pictures have 1 channels, the normalization 3: give one mean"):
+    with pytest.raises(UsageError, match="images have 1 channels, the normalization 3: give one mean"):
         normalize(numbered(2).pixels, Normalization(mean=(0.5,) * 3, std=(0.5,) * 3))
 
 
@@ -104,7 +104,7 @@ def test_figures_are_read() -> None:
         ("0.4", "", r"standard deviation '': expected one number a channel"),
         ("0.4,0.4", "0.2", "2 means and 1 standard deviations"),
         ("125.3", "63.0", "divide figures for 0..255 by 255"),
-        ("0.5", "0", "deviations above 0"),
+        ("0.5", "0", "standard deviations above 0"),
         ("nan", "0.5", "expected figures for pixels"),
     ],
 )
@@ -129,7 +129,7 @@ def test_hold_out_leaves_no_part_empty() -> None:
 
 @pytest.mark.parametrize(("count", "fraction"), [(10, 0.0), (10, 1.0), (1, 0.5)])
 def test_hold_out_of_nothing_is_refused(count: int, fraction: float) -> None:
-    with pytest.raises(UsageError, match=f"holding out {fraction} of {count} pictures"):
+    with pytest.raises(UsageError, match=f"holding out {fraction} of {count} images"):
         hold_out(numbered(count), fraction=fraction)
 
 

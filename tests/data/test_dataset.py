@@ -84,9 +84,9 @@ def test_labels_outside_the_classes_are_refused() -> None:
 
 
 def test_parts_must_agree() -> None:
-    with pytest.raises(InputFileError, match=r"train pictures are \[3, 4, 4\], test pictures \[3, 5, 5\]"):
+    with pytest.raises(InputFileError, match=r"train images are \[3, 4, 4\], test images \[3, 5, 5\]"):
         dataset(images(4), images(4, size=5))
-    with pytest.raises(InputFileError, match=r"made \(test\): no pictures"):
+    with pytest.raises(InputFileError, match=r"made \(test\): no images"):
         dataset(images(4), images(4).select(torch.arange(0)))
     with pytest.raises(InputFileError, match="1 means and 3 standard deviations, expected one a channel, 3"):
         dataclasses.replace(dataset(images(4), images(4)), mean=(0.5,))

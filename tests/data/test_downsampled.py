@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from listening import Heard
-from npz_files import pictures, write_all, write_npz
+from npz_files import images, write_all, write_npz
 
 from studentsearch.data.augmentation import Augmentation
 from studentsearch.data.dataset import Dataset, Images, channel_mean, channel_std
@@ -48,7 +48,7 @@ def test_files_are_read_in_the_order_of_their_numbers(published: Path) -> None:
     assert made.image_shape == (3, 64, 64)
     assert (len(made.train), len(made.test)) == (200, 50)
     assert made.classes == tuple("0123456")
-    expected = np.concatenate([pictures(120, 64, 2), pictures(80, 64, 10)])
+    expected = np.concatenate([images(120, 64, 2), images(80, 64, 10)])
     assert torch.equal(made.train.pixels[:].flatten(1), torch.from_numpy(expected))
     assert made.train.labels.tolist() == [place % 7 for count in (120, 80) for place in range(count)]
     assert made.test.labels.tolist() == [6 - place % 7 for place in range(50)]
@@ -73,18 +73,18 @@ def test_the_cache_says_what_it_holds(published: Path) -> None:
         "train_data_batch_10.npz",
         "val_data.npz",
     ]
-    assert (facts["train"]["num_pictures"], facts["test"]["num_pictures"]) == (200, 50)
+    assert (facts["train"]["num_images"], facts["test"]["num_images"]) == (200, 50)
     assert (facts["fingerprint"], facts["num_classes"]) == (made.fingerprint, 7)
     assert (published / "cache" / "train-pixels.bin").stat().st_size == 200 * 12288
 
 
 def test_pictures_of_32_pixels_and_compressed_files(tmp_path: Path) -> None:
     write_all(tmp_path, **SMALL)
-    write_npz(tmp_path / "val_data.npz", pictures(7, 32, 0), list(range(1, 8)), compressed=True)
+    write_npz(tmp_path / "val_data.npz", images(7, 32, 0), list(range(1, 8)), compressed=True)
     made = open_dataset(f"imagenet32:{tmp_path}")
     assert made.image_shape == (3, 32, 32)
     assert made.augmentation.shift == 4
-    assert torch.equal(made.test.pixels[:].flatten(1), torch.from_numpy(pictures(7, 32, 0)))
+    assert torch.equal(made.test.pixels[:].flatten(1), torch.from_numpy(images(7, 32, 0)))
 
 
 def garble(path: Path) -> None:
@@ -106,7 +106,7 @@ def test_a_second_opening_reads_no_npz(tmp_path: Path) -> None:
 def test_unpacking_is_heard_once(tmp_path: Path) -> None:
     name, heard = f"imagenet32:{write_all(tmp_path, **SMALL)}", Heard()
     open_dataset(name, progress=heard)
-    assert heard.phases == ["unpacking train: 21 pictures from 0", "unpacking test: 7 pictures from 0"]
+    assert heard.phases == ["unpacking train: 21 images from 0", "unpacking test: 7 images from 0"]
     assert heard.steps == [7]
     heard = Heard()
     open_dataset(name, progress=heard)
@@ -161,13 +161,13 @@ def test_a_cache_that_does_not_fit_is_built_again(change: Callable[[Path], None]
     after = open_dataset(f"imagenet32:{tmp_path}")
     assert len(after.train) == (33 if change is add else 21)
     assert (after.fingerprint == fingerprint) == (change is not add)
-    assert torch.equal(after.test.pixels[:].flatten(1), torch.from_numpy(pictures(7, 32, 0)))
+    assert torch.equal(after.test.pixels[:].flatten(1), torch.from_numpy(images(7, 32, 0)))
 
 
 def test_who_has_the_old_cache_mapped_keeps_it(tmp_path: Path) -> None:
     before = open_dataset(f"imagenet32:{write_all(tmp_path, **SMALL)}")
     expected = before.test.pixels[:]
-    write_npz(tmp_path / "val_data.npz", pictures(3, 32, 5), [1, 2, 3])
+    write_npz(tmp_path / "val_data.npz", images(3, 32, 5), [1, 2, 3])
     assert len(open_dataset(f"imagenet32:{tmp_path}").test) == 3
     assert torch.equal(before.test.pixels[:], expected)
 
@@ -186,7 +186,7 @@ class Npz(NamedTuple):
     ("content", "message"),
     [
         (Npz(data=np.zeros((4, 3072))), r"data is float64 of shape \(4, 3072\), expected uint8 of shape \(4, 3072\)"),
-        (Npz(data=np.zeros((4, 12288), np.uint8)), r"shape \(4, 12288\), expected .*open such pictures as imagenet64"),
+        (Npz(data=np.zeros((4, 12288), np.uint8)), r"shape \(4, 12288\), expected .*open such images as imagenet64"),
         (Npz(data=np.zeros((4, 3, 32, 32), np.uint8)), r"data is uint8 of shape \(4, 3, 32, 32\), expected"),
         (Npz(data=np.zeros((3072, 4), np.uint8).T), r"shape \(4, 3072\), columns first, expected"),
         (Npz(labels=(1, 2, 3)), r"data is uint8 of shape \(4, 3072\), expected uint8 of shape \(3, 3072\)"),
@@ -210,7 +210,7 @@ def test_train_files_of_another_form_are_named(content: Npz, message: str, tmp_p
 
 def test_test_labels_stay_within_those_of_training(tmp_path: Path) -> None:
     write_all(tmp_path, **SMALL)
-    write_npz(tmp_path / "val_data.npz", pictures(2, 32, 0), [1, 8])
+    write_npz(tmp_path / "val_data.npz", images(2, 32, 0), [1, 8])
     with pytest.raises(InputFileError, match=r"val_data\.npz: labels run from 1 to 8, expected 1 to 7 .* train files"):
         open_dataset(f"imagenet32:{tmp_path}")
 
@@ -256,21 +256,21 @@ def test_a_damaged_file_is_named_and_leaves_no_cache(
 def test_another_number_of_bytes_than_the_header_states(difference: int, word: str, tmp_path: Path) -> None:
     write_all(tmp_path, **SMALL)
     data, labels = io.BytesIO(), io.BytesIO()
-    np.save(data, pictures(3, 32, 0))
+    np.save(data, images(3, 32, 0))
     np.save(labels, np.array([1, 2, 3]))
     content = data.getvalue()
     content = content[:difference] if difference < 0 else content + bytes(difference)
     with zipfile.ZipFile(tmp_path / "val_data.npz", "w") as archive:
         archive.writestr("data.npy", content)
         archive.writestr("labels.npy", labels.getvalue())
-    with pytest.raises(InputFileError, match=rf"val_data\.npz: data holds {word} bytes than its 3 pictures of 3072"):
+    with pytest.raises(InputFileError, match=rf"val_data\.npz: data holds {word} bytes than its 3 images of 3072"):
         open_dataset(f"imagenet32:{tmp_path}")
 
 
 def test_a_full_disk_is_seen_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_all(tmp_path, **SMALL)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=80_000))
-    with pytest.raises(DiskError, match=r"cache: 28 pictures need 0\.00 GB, 0\.00 GB are free; free space there, or"):
+    with pytest.raises(DiskError, match=r"cache: 28 images need 0\.00 GB, 0\.00 GB are free; free space there, or"):
         open_dataset(f"imagenet32:{tmp_path}")
     assert not list((tmp_path / "cache").glob("*.bin"))
 
@@ -299,7 +299,7 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
         open_dataset(f"imagenet64:{tmp_path / 'nowhere'}")
     with pytest.raises(InputFileError, match=r"holds no train_data_batch_1\.npz: expected the npz files of down"):
         open_dataset(f"imagenet64:{tmp_path}")
-    write_npz(tmp_path / "train_data_batch_1.npz", pictures(2, 64, 0), [1, 2])
+    write_npz(tmp_path / "train_data_batch_1.npz", images(2, 64, 0), [1, 2])
     with pytest.raises(InputFileError, match=r"holds no val_data\.npz: expected"):
         open_dataset(f"imagenet64:{tmp_path}")
 

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from npz_files import pictures, write_npz
+from npz_files import images, write_npz
 from PIL import Image
 from torchvision import datasets
 
+from studentsearch.data.sources import image_file as image_module
 from studentsearch.data.sources import open_dataset
-from studentsearch.data.sources import picture as picture_module
 from studentsearch.data.sources.idx import read_idx
+from studentsearch.data.sources.image_file import read_image
 from studentsearch.data.sources.npz import read_pixels, survey_npz
-from studentsearch.data.sources.picture import read_picture
 from studentsearch.data.sources.pixel_cache import read_facts
 from studentsearch.errors import InputFileError
 
@@ -83,7 +83,7 @@ def test_a_hostile_image_is_refused_in_one_line(name: str, tmp_path: Path, monke
     path = tmp_path / name
     path.write_bytes(HOSTILE[name]())
     with warnings.catch_warnings(action="ignore"), pytest.raises(InputFileError) as caught:
-        read_picture(path)
+        read_image(path)
     assert str(caught.value).startswith(str(path))
     assert "\n" not in str(caught.value)
 
@@ -109,14 +109,14 @@ def make_loop(path: Path) -> None:
 def test_what_is_no_regular_file_is_refused(make: Callable[[Path], None], words: str, tmp_path: Path) -> None:
     make(tmp_path / "z.png")
     with pytest.raises(InputFileError, match=words):
-        read_picture(tmp_path / "z.png")
+        read_image(tmp_path / "z.png")
 
 
 def test_a_file_above_the_bound_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "z.png").write_bytes(encoded("PNG"))
-    monkeypatch.setattr(picture_module, "MAX_IMAGE_BYTES", 10)
+    monkeypatch.setattr(image_module, "MAX_IMAGE_BYTES", 10)
     with pytest.raises(InputFileError, match=r"has \d+ bytes; expected at most 10; replace or remove the image"):
-        read_picture(tmp_path / "z.png")
+        read_image(tmp_path / "z.png")
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_a_file_above_the_bound_is_not_read(tmp_path: Path, monkeypatch: pytest.
 )  # fmt: skip
 def test_unusual_images_are_read_whatever_their_suffix(content: bytes, shape: tuple[int, ...], tmp_path: Path) -> None:
     (tmp_path / "z.png").write_bytes(content)
-    pixels = read_picture(tmp_path / "z.png")
+    pixels = read_image(tmp_path / "z.png")
     assert pixels.shape == shape
     assert int(pixels.float().mean()) in {0, 255}  # the first frame alone
 
@@ -207,7 +207,7 @@ def test_npz_counts_are_checked_before_they_are_read(labels: bytes, words: str, 
 def test_pixels_of_an_npz_are_never_more_than_its_labels_say(tmp_path: Path) -> None:
     data = member("(1, 3072)") + bytes(20_000_000)
     batch = survey_npz(npz(tmp_path / "val_data.npz", labels=member("(1,)", "'|u1'") + b"\1", data=data), 32)
-    with pytest.raises(InputFileError, match="data holds more bytes than its 1 pictures"):
+    with pytest.raises(InputFileError, match="data holds more bytes than its 1 images"):
         list(read_pixels(batch))
     assert make_pipe(tmp_path / "pipe.npz") is None
     with pytest.raises(InputFileError, match="is not a regular file"):
@@ -224,9 +224,9 @@ def test_facts_of_a_cache_that_lie_are_no_facts(change: str, tmp_path: Path) -> 
 
 
 def test_npz_as_published_is_read(tmp_path: Path) -> None:
-    write_npz(tmp_path / "val_data.npz", pictures(3, 32, 0), [1, 2, 3])
+    write_npz(tmp_path / "val_data.npz", images(3, 32, 0), [1, 2, 3])
     assert survey_npz(tmp_path / "val_data.npz", 32).labels.tolist() == [1, 2, 3]
-    write_npz(tmp_path / "val_data.npz", pictures(3, 32, 0), np.array([1, 2, 3], dtype=np.uint16))
+    write_npz(tmp_path / "val_data.npz", images(3, 32, 0), np.array([1, 2, 3], dtype=np.uint16))
     assert survey_npz(tmp_path / "val_data.npz", 32).labels.dtype == np.int64
 
 
@@ -234,8 +234,8 @@ def test_npz_as_published_is_read(tmp_path: Path) -> None:
     ("content", "words"),
     [
         (gzip.compress(bytes(70_000_000)), "unpacks to more than 67,108,864 bytes"),
-        (gzip.compress(b"\0\0\x08\3" + struct.pack(">III", 2**32 - 1, 2**32 - 1, 2**32 - 1)), "its header states"),
-        (gzip.compress(b"\0\0\x08\3" + struct.pack(">III", 0, 28, 28)), "at least one"),
+        (gzip.compress(b"\0\0\x08\3" + struct.pack(">III", 2**32 - 1, 2**32 - 1, 2**32 - 1)), "do not fit its header"),
+        (gzip.compress(b"\0\0\x08\3" + struct.pack(">III", 0, 28, 28)), "do not fit its header"),
         (gzip.compress(b"\0\0\x08\1" + struct.pack(">I", 1) + b"1"), "with 3 axes"),
         (gzip.compress(b"x")[:-6], "cannot be read"),
     ],

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from npz_files import pictures
+from npz_files import images
 
 from studentsearch.data import dataset as dataset_file
 from studentsearch.data.augmentation import Augmentation
@@ -20,20 +20,20 @@ NUM_PICTURES = 60
 
 @pytest.fixture
 def mapped(tmp_path: Path) -> Images:
-    (tmp_path / "pixels").write_bytes(pictures(NUM_PICTURES, 8, 0).tobytes())
+    (tmp_path / "pixels").write_bytes(images(NUM_PICTURES, 8, 0).tobytes())
     pixels = map_pixels(tmp_path / "pixels", (NUM_PICTURES, 3, 8, 8))
     return Images(pixels=pixels, labels=torch.arange(NUM_PICTURES) % 10)
 
 
 @pytest.fixture
 def in_memory(mapped: Images) -> Images:
-    pixels = torch.from_numpy(pictures(NUM_PICTURES, 8, 0)).view(-1, 3, 8, 8)
+    pixels = torch.from_numpy(images(NUM_PICTURES, 8, 0)).view(-1, 3, 8, 8)
     return Images(pixels=pixels, labels=mapped.labels)
 
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many pictures were read at once, in the order of reading."""
+    """How many images were read at once, in the order of reading."""
     found: list[int] = []
     read = MappedPixels.__getitem__
 
@@ -125,20 +125,20 @@ def test_only_the_pictures_of_a_batch_are_read(mapped: Images, reads: list[int])
 
 
 def test_all_of_imagenet_is_never_copied(tmp_path: Path) -> None:
-    """1,281,167 pictures, 15.7 GB, in a file with a hole for all but the last one."""
-    num_pictures, picture_bytes = 1_281_167, 3 * 64 * 64
+    """1,281,167 images, 15.7 GB, in a file with a hole for all but the last one."""
+    num_images, image_bytes = 1_281_167, 3 * 64 * 64
     path = tmp_path / "pixels"
     with path.open("wb") as file:
-        file.seek((num_pictures - 1) * picture_bytes)
-        file.write(b"\x07" * picture_bytes)
+        file.seek((num_images - 1) * image_bytes)
+        file.write(b"\x07" * image_bytes)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    pixels = map_pixels(path, (num_pictures, 3, 64, 64))
-    parts = hold_out(Images(pixels=pixels, labels=torch.arange(num_pictures)))
+    pixels = map_pixels(path, (num_images, 3, 64, 64))
+    parts = hold_out(Images(pixels=pixels, labels=torch.arange(num_images)))
     every = parts.train.select(torch.arange(len(parts.train))).to("cpu")
     batch = make_batches(every).batch(0)
     assert len(batch.labels) == 7
-    assert len(every) + len(parts.held_out) == num_pictures
-    part = parts.train if int(parts.train.labels[-1]) == num_pictures - 1 else parts.held_out
+    assert len(every) + len(parts.held_out) == num_images
+    part = parts.train if int(parts.train.labels[-1]) == num_images - 1 else parts.held_out
     assert part.pixels[-1:].eq(7).all()
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 400_000  # KiB: some lists of 10 MB each, and what pytest and torch take meanwhile

@@ -85,13 +85,13 @@ def write_cifar(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (folder / name).write_bytes(pickle.dumps(content))
         return [name, hashlib.md5((folder / name).read_bytes()).hexdigest()]
 
-    def pictures(count: int) -> dict[str, object]:
+    def images(count: int) -> dict[str, object]:
         return {"data": np.arange(count * 3072).reshape(count, 3072).astype(np.uint8), "labels": list(range(count))}
 
     name, digest = write("batches.meta", {"label_names": [f"class{label}" for label in range(10)]})
     monkeypatch.setattr(datasets.CIFAR10, "meta", {"filename": name, "key": "label_names", "md5": digest})
-    monkeypatch.setattr(datasets.CIFAR10, "train_list", [write("data_batch_1", pictures(10))])
-    monkeypatch.setattr(datasets.CIFAR10, "test_list", [write("test_batch", pictures(4))])
+    monkeypatch.setattr(datasets.CIFAR10, "train_list", [write("data_batch_1", images(10))])
+    monkeypatch.setattr(datasets.CIFAR10, "test_list", [write("test_batch", images(4))])
 
 
 def test_cifar_reads_torchvisions_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,9 +157,9 @@ def test_fashion_mnist_is_found_in_both_layouts(
     ("content", "message"),
     [
         (b"\x1f\x8b damaged", r"train-images-idx3-ubyte\.gz cannot be read"),
-        (gzip.compress(b"GIF89a"), "begins with 47 49 46 38, expected an idx file"),
-        (gzip.compress(idx(b"12", 1, 1, 3)), "holds 2 bytes, its header states 3"),
-        (gzip.compress(idx(b"", 1, 1, 3)[:6]), "ends within its header"),
+        (gzip.compress(b"GIF89a"), "is no idx file"),
+        (gzip.compress(idx(b"12", 1, 1, 3)), "do not fit its header"),
+        (gzip.compress(idx(b"", 1, 1, 3)[:6]), "do not fit its header"),
     ],
 )
 def test_damaged_idx_files_are_named(

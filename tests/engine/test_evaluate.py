@@ -46,7 +46,7 @@ def test_evaluation_changes_nothing() -> None:
 
 
 def test_no_pictures_are_refused() -> None:
-    with pytest.raises(UsageError, match="no pictures to evaluate on"):
+    with pytest.raises(UsageError, match="no images to evaluate on"):
         evaluate(network(), [], RUNTIME)
 
 
@@ -81,7 +81,7 @@ def test_modes_and_momenta_are_restored_after_a_failure() -> None:
 def test_without_batches_statistics_stay() -> None:
     model = network()
     model[1].running_mean.fill_(9)
-    with pytest.raises(UsageError, match="no pictures to recompute batch normalization from"):
+    with pytest.raises(UsageError, match="no images to recompute batch normalization from"):
         recompute_batchnorm(model, [], RUNTIME)
     assert model[1].running_mean.tolist() == [9, 9, 9]
     recompute_batchnorm(nn.Linear(1, 1), [], RUNTIME)

@@ -143,7 +143,7 @@ def test_the_course_of_a_loss():
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0])
-@pytest.mark.parametrize("name", ["l2", "gate_rate", "weight_rate", "final_weight_rate", "weight_decay", "pace"])
+@pytest.mark.parametrize("name", ["penalty", "gate_rate", "weight_rate", "final_weight_rate", "weight_decay", "pace"])
 def test_searches_that_mean_nothing_are_refused(name: str, value: float):
     with pytest.raises(UsageError, match=rf"found {name} = .*; expected a finite number .* is usual"):
         SearchRecipe(**{name: value})  # type: ignore[arg-type]

@@ -68,7 +68,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def pictures(batch_size: int) -> Tensor:
+def image_batch(batch_size: int) -> Tensor:
     return torch.randn(batch_size, *ManyReaders.input_shape, generator=torch.Generator().manual_seed(batch_size))
 
 
@@ -91,7 +91,7 @@ def test_pt2_answers_for_every_batch_size(folder: Path, capfd: pytest.CaptureFix
         export(folder, "pt2", folder / "config.json" / "model.pt2")
     module = torch.export.load(written.path).module()
     for batch_size in BATCH_SIZES:
-        images = pictures(batch_size)
+        images = image_batch(batch_size)
         with torch.no_grad():
             assert_close(torch.as_tensor(module(images)), folder, images)
 
@@ -108,7 +108,7 @@ def test_onnx_answers_for_every_batch_size(folder: Path, capfd: pytest.CaptureFi
     onnx.checker.check_model(onnx.load(written.path), full_check=True)
     session = onnxruntime.InferenceSession(written.path, providers=["CPUExecutionProvider"])
     for batch_size in BATCH_SIZES:
-        images = pictures(batch_size)
+        images = image_batch(batch_size)
         (logits,) = session.run(["logits"], {"images": images.numpy()})
         assert_close(torch.from_numpy(logits), folder, images)
 

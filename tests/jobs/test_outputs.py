@@ -84,7 +84,7 @@ def searched(name: str, weights: Path, out: Path) -> SearchOptions:
         out=out,
         data=DIGITS,
         compute=COMPUTE,
-        recipe=SearchRecipe(steps=40, batch=16, l2=0.3, gate_rate=0.1, batches_for_statistics=1),
+        recipe=SearchRecipe(steps=40, batch=16, penalty=0.3, gate_rate=0.1, batches_for_statistics=1),
     )
 
 

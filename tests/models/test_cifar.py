@@ -16,7 +16,7 @@ def test_published_number_of_parameters() -> None:
     assert num_parameters(densenet_bc(depth=100, growth=12, num_classes=10)) == 769_162
 
 
-def test_names_are_torchvisions_and_the_stem_keeps_the_picture() -> None:
+def test_names_are_torchvisions_and_the_stem_keeps_the_image() -> None:
     network = densenet_bc(depth=10, growth=4, num_classes=7, in_channels=2)
     names = [name for name, _ in network.get_submodule("features").named_children()]
     assert names == ["conv0", "denseblock1", "transition1", "denseblock2", "transition2", "denseblock3", "norm5"]

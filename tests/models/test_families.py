@@ -1,4 +1,4 @@
-"""The CIFAR families: published sizes, the shortcut of option A, strides that follow the picture, the table in docs."""
+"""The CIFAR families: published sizes, the shortcut of option A, strides that follow the image, the table in docs."""
 
 import re
 from pathlib import Path
@@ -86,7 +86,7 @@ def test_impossible_depth_names_a_possible_one(depth: int, nearest: int) -> None
         cifar_resnet(depth=depth, num_classes=10)
 
 
-def test_the_small_stem_keeps_the_picture() -> None:
+def test_the_small_stem_keeps_the_image() -> None:
     network = imagenet_resnet(depth=10, num_classes=10)
     stem = nn.Sequential(network.get_submodule("conv1"), network.get_submodule("maxpool"))
     assert stem(torch.zeros(1, 3, 32, 32)).shape == (1, 64, 32, 32)
@@ -100,7 +100,7 @@ def test_vgg_takes_multiples_of_32(size: int, width: int) -> None:
 
 @pytest.mark.parametrize("build", [mobilenet, mobilenet_v2])
 @pytest.mark.parametrize(("size", "stride"), [(28, 8), (32, 8), (64, 16), (128, 32)])
-def test_halvings_follow_the_picture(build: type[nn.Module], size: int, stride: int) -> None:
+def test_halvings_follow_the_image(build: type[nn.Module], size: int, stride: int) -> None:
     with torch.device("meta"):
         features = build(num_classes=10, image_size=size).get_submodule("features")
         assert features(torch.zeros(1, 3, 128, 128)).shape[2:] == (128 // stride, 128 // stride)

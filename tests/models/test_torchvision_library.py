@@ -44,8 +44,8 @@ def test_size_and_classes_come_from_the_data(name: str) -> None:
         ("resnt18", r'unknown model "torchvision:resnt18"; nearest: torchvision:resnet18, torchvision:'),
         ("fasterrcnn_resnet50_fpn", r'unknown model "torchvision:fasterrcnn_resnet50_fpn"; nearest: torchvision:'),
         ("", r'unknown model "torchvision:"; nearest: torchvision:alexnet'),
-        ("maxvit_t", r"cannot be built for pictures of 40 pixels \(Input size .*\); choose another --image-size"),
-        ("vit_b_16", r"cannot be built for pictures of 40 pixels \(Input shape indivisible by patch size!\); choose"),
+        ("maxvit_t", r"cannot be built for images of 40 pixels \(Input size .*\); choose another --image-size"),
+        ("vit_b_16", r"cannot be built for images of 40 pixels \(Input shape indivisible by patch size!\); choose"),
     ],
 )
 def test_names_that_cannot_be_built(name: str, message: str) -> None:
@@ -55,7 +55,7 @@ def test_names_that_cannot_be_built(name: str, message: str) -> None:
 
 
 def test_grey_pictures_are_refused() -> None:
-    with pytest.raises(UsageError, match=r"torchvision:resnet18 takes pictures of 3 channels, found 1; choose another"):
+    with pytest.raises(UsageError, match=r"torchvision:resnet18 takes images of 3 channels, found 1; choose another"):
         build_model("torchvision:resnet18", num_classes=7, in_channels=1)
 
 

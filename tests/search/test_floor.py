@@ -28,22 +28,22 @@ def _brute_force(case: Case) -> int:
 
 def test_the_floor_of_a_densenet_is_the_cheapest_path() -> None:
     case = _tiny_densenet()
-    assert [site.path for site in indispensable_readers(case.network, case.sites)] == [
+    assert [site.path for site in indispensable_readers(case.gated)] == [
         "features.transition1.conv",
         "classifier",
     ]
-    assert smallest_macs(case.network, case.sites) == _brute_force(case)
+    assert smallest_macs(case.gated) == _brute_force(case)
 
 
 @pytest.mark.parametrize("net", SMALL_NETS, ids=lambda net: net.__name__)
 def test_the_floor_of_small_nets_is_the_cheapest_path(net: type) -> None:
     case = small_case(net)
-    assert 0 < smallest_macs(case.network, case.sites) == _brute_force(case)
+    assert 0 < smallest_macs(case.gated) == _brute_force(case)
 
 
 def test_no_random_setting_that_the_image_reaches_is_below_the_floor() -> None:
     case = _tiny_densenet()
-    floor = smallest_macs(case.network, case.sites)
+    floor = smallest_macs(case.gated)
     generator = np.random.default_rng(0)
     for _ in range(300):
         is_open = generator.random(case.num_gates) < 0.3
@@ -53,7 +53,7 @@ def test_no_random_setting_that_the_image_reaches_is_below_the_floor() -> None:
 
 def test_a_residual_branch_is_not_indispensable() -> None:
     case = small_case(SMALL_NETS[1])
-    assert [site.path for site in indispensable_readers(case.network, case.sites)] == ["head"]
+    assert [site.path for site in indispensable_readers(case.gated)] == ["head"]
 
 
 def test_the_largest_gate_of_an_emptied_reader_is_given_back() -> None:

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from studentsearch.graph.gates import gate_sites
+from studentsearch.graph.gated_network import GatedNetwork
 from studentsearch.jobs.gating import gating_lines
 from studentsearch.models.registry import build_model
 from studentsearch.student.plain import plain_network
@@ -86,7 +86,7 @@ def test_what_a_trace_holds_for(module: nn.Module, size: int, step: int, capfd: 
     plain = plain_network(module.eval(), (3, size, size))
     assert capfd.readouterr() == ("", "")  # torch.fx prints what raises in a generated forward
     assert plain.size_step == step
-    lines = " ".join(gating_lines(plain.network, gate_sites(plain.network), size_step=plain.size_step))
+    lines = " ".join(gating_lines(GatedNetwork.of(plain.network), size_step=plain.size_step))
     assert ("students hold for images of 8x8 only: the network computes sizes" in lines) == (step == 0)
     held = f"students hold for images of {size}x{size}, and of sizes that differ from it by multiples of {step}, only: "
     assert (held in lines) == (step > 1)

@@ -1,4 +1,4 @@
-"""Where pictures come from: one name opens one dataset."""
+"""Where images come from: one name opens one dataset."""
 
 from pathlib import Path
 
@@ -28,8 +28,8 @@ def open_dataset(
             ImageNet at 64 x 64 pixels; "imagenet32:PATH" likewise), "folder:PATH" or "python:module:function".
         data_root: Where published datasets lie; `default_data_root()` if None.
         download: Fetch a published dataset that is not there.
-        image_size: Height and width in pixels that the pictures of a folder are brought to.
-        progress: Hears of pictures that are decoded or unpacked; None for silence.
+        image_size: Height and width in pixels that the images of a folder are brought to.
+        progress: Hears of images that are decoded or unpacked; None for silence.
 
     Returns:
         The dataset; its `name` opens it again from any working directory.

@@ -37,8 +37,8 @@ def open_downsampled(path: Path, side: int, progress: Progress | None = None) ->
 
     Args:
         path: Holds train_data_batch_1.npz ... train_data_batch_10.npz, or some of them, and val_data.npz.
-        side: Height and width of the pictures.
-        progress: Hears of the first opening's pictures; None for silence.
+        side: Height and width of the images.
+        progress: Hears of the first opening's images; None for silence.
 
     Returns:
         The dataset; its pixels stay in the cache. Classes are called by their numbers, from "0" on.
@@ -100,7 +100,7 @@ def _open(source: NpzFolder, facts: CacheFacts) -> Dataset:
 
 
 def _open_part(source: NpzFolder, part: Part, facts: PartFacts) -> Images:
-    return open_part(source.cache, part, (facts.num_pictures, *source.image_shape))
+    return open_part(source.cache, part, (facts.num_images, *source.image_shape))
 
 
 def _dataset(
@@ -140,11 +140,11 @@ def _labels(batches: list[NpzBatch]) -> npt.NDArray[np.int64]:
 
 
 def _pixels(batches: list[NpzBatch], part: Part, progress: Progress) -> Iterator[bytes]:
-    progress.begin(f"unpacking {part}", total=sum(len(batch.labels) for batch in batches), first=0, unit="pictures")
+    progress.begin(f"unpacking {part}", total=sum(len(batch.labels) for batch in batches), first=0, unit="images")
     num_done = 0
     for batch in batches:
-        for pictures in read_pixels(batch):
-            yield pictures
-            num_done += len(pictures) // (3 * batch.side**2)
+        for images in read_pixels(batch):
+            yield images
+            num_done += len(images) // (3 * batch.side**2)
             progress.advance(num_done, {})
     progress.end()

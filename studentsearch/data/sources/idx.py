@@ -2,19 +2,18 @@
 
 import gzip
 import io
-import math
-import struct
+import tempfile
 import zlib
 from pathlib import Path
 
 import torch
 from torch import Tensor
+from torchvision.datasets.mnist import read_sn3_pascalvincent_tensor
 
 from studentsearch.data.published_files import find_idx
 from studentsearch.decoding import read_regular_file
 from studentsearch.errors import InputFileError
 
-_UINT8 = 8
 _MAX_BYTES = 64 * 1024 * 1024
 """Bound on a file, also when it is unpacked; the largest of Fashion-MNIST has 47,040,016."""
 _CURE = "fetch the file again"
@@ -39,21 +38,19 @@ def read_idx(folder: Path, name: str, *, num_axes: int) -> Tensor:
         raise InputFileError(f"{folder} holds no {name}-ubyte or {name}-ubyte.gz: put the file there")
     content = read_regular_file(path, max_bytes=_MAX_BYTES, cure=_CURE)
     content = _unpacked(content, path) if path.suffix == ".gz" else content
-    if content[:4] != bytes((0, 0, _UINT8, num_axes)):
+    with tempfile.TemporaryDirectory() as scratch:  # torchvision reads plain files only
+        plain = Path(scratch) / name
+        plain.write_bytes(content)
+        try:
+            array: Tensor = read_sn3_pascalvincent_tensor(str(plain))
+        except (AssertionError, KeyError, RuntimeError, ValueError) as error:
+            raise InputFileError(f"{path} is no idx file, or its data do not fit its header: {_CURE}") from error
+    if array.dtype != torch.uint8 or array.dim() != num_axes or not array.numel():
         raise InputFileError(
-            f"{path} begins with {content[:4].hex(' ')}, expected an idx file of bytes with {num_axes} axes "
-            f"(00 00 08 {num_axes:02x}): {_CURE}"
+            f"{path} holds {array.dtype} of shape {list(array.shape)}, expected bytes with {num_axes} axes, one at "
+            f"least: {_CURE}"
         )
-    start = 4 + 4 * num_axes
-    if len(content) < start:
-        raise InputFileError(f"{path} ends within its header: {_CURE}")
-    shape = struct.unpack(f">{num_axes}I", content[4:start])
-    if len(content) == start or len(content) - start != math.prod(shape):
-        raise InputFileError(
-            f"{path} holds {len(content) - start} bytes, its header states {math.prod(shape)}, expected as many and "
-            f"at least one: {_CURE}"
-        )
-    return torch.frombuffer(bytearray(content[start:]), dtype=torch.uint8).view(shape)
+    return array
 
 
 def _unpacked(content: bytes, path: Path) -> bytes:

@@ -30,12 +30,12 @@ _MAX_IMAGES = 10_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class NpzBatch:
-    """What a file of pictures holds, known before its pixels are read.
+    """What a file of images holds, known before its pixels are read.
 
     Attributes:
         path: The file.
         labels: `[N]`, int64, as the file has them: counted from 1.
-        side: Height and width of its pictures.
+        side: Height and width of its images.
     """
 
     path: Path
@@ -55,7 +55,7 @@ def survey_npz(path: Path, side: int) -> NpzBatch:
 
     Args:
         path: An npz file with `data`, uint8 `[N, 3 * side * side]`, and `labels`, N integers.
-        side: Height and width of the pictures.
+        side: Height and width of the images.
 
     Returns:
         What the file holds.
@@ -73,36 +73,36 @@ def survey_npz(path: Path, side: int) -> NpzBatch:
         labels = _read_labels(archive, path)
         with archive.open("data.npy") as member:
             header = _read_header(member)
-    _require_rows(path, header, num_pictures=len(labels), side=side)
+    _require_rows(path, header, num_images=len(labels), side=side)
     return NpzBatch(path=path, labels=labels.astype(np.int64), side=side)
 
 
 def read_pixels(batch: NpzBatch) -> Iterator[bytes]:
-    """The pixels of a file, some pictures at a time.
+    """The pixels of a file, some images at a time.
 
     Args:
         batch: What `survey_npz` found.
 
     Yields:
-        Whole pictures, each its red, its green and its blue plane.
+        Whole images, each its red, its green and its blue plane.
 
     Raises:
         InputFileError: If the file is damaged, or holds fewer or more bytes than it states.
     """
-    picture_bytes = _CHANNELS * batch.side**2
-    missing = len(batch.labels) * picture_bytes
+    image_bytes = _CHANNELS * batch.side**2
+    missing = len(batch.labels) * image_bytes
     with _opened(batch.path) as archive, archive.open("data.npy") as member:
         _read_header(member)
         # One byte more than is due, if there is one: reading to the end is also what checks the sum over the file.
-        while chunk := member.read(min(_CHUNK_PICTURES * picture_bytes, missing + 1)):
+        while chunk := member.read(min(_CHUNK_PICTURES * image_bytes, missing + 1)):
             missing -= len(chunk)
-            if missing < 0 or len(chunk) % picture_bytes:
+            if missing < 0 or len(chunk) % image_bytes:
                 break
             yield chunk
     if missing:
         raise InputFileError(
             f"{batch.path}: data holds {'more' if missing < 0 else 'fewer'} bytes than its "
-            f"{len(batch.labels)} pictures of {picture_bytes}: fetch the file again"
+            f"{len(batch.labels)} images of {image_bytes}: fetch the file again"
         )
 
 
@@ -155,14 +155,14 @@ def _read_header(member: IO[bytes]) -> _Header:
     return _Header(shape=shape, dtype=dtype, is_column_major=is_column_major)
 
 
-def _require_rows(path: Path, header: _Header, *, num_pictures: int, side: int) -> None:
-    expected = (num_pictures, _CHANNELS * side**2)
+def _require_rows(path: Path, header: _Header, *, num_images: int, side: int) -> None:
+    expected = (num_images, _CHANNELS * side**2)
     if header.shape == expected and header.dtype == np.uint8 and not header.is_column_major:
         return
     order = ", columns first" if header.is_column_major else ""
     found_side = math.isqrt(header.shape[-1] // _CHANNELS) if header.shape else 0
     other = found_side in _SIDES and found_side != side
-    cure = f"open such pictures as imagenet{found_side}:PATH" if other else "fetch the file again"
+    cure = f"open such images as imagenet{found_side}:PATH" if other else "fetch the file again"
     raise InputFileError(
         f"{path}: data is {header.dtype} of shape {header.shape}{order}, expected uint8 of shape {expected}, rows of "
         f"red, green and blue planes, for as many labels: {cure}"

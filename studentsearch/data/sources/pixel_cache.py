@@ -1,4 +1,4 @@
-"""Pictures unpacked once into files of raw bytes, and the facts that say that these files are whole."""
+"""Images unpacked once into files of raw bytes, and the facts that say that these files are whole."""
 
 import dataclasses
 import hashlib
@@ -36,7 +36,7 @@ Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFile:
-    """A file that pictures came from, and how it is told whether it is still the same one."""
+    """A file that images came from, and how it is told whether it is still the same one."""
 
     name: str
     num_bytes: int
@@ -45,9 +45,9 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartFacts:
-    """Pictures of one part, and the SHA-256 of the file of their pixels."""
+    """Images of one part, and the SHA-256 of the file of their pixels."""
 
-    num_pictures: Positive
+    num_images: Positive
     sha256: str
 
 
@@ -56,11 +56,11 @@ class CacheFacts:
     """What a whole cache holds.
 
     Attributes:
-        sources: The files that its pictures came from.
-        image_shape: Channels, height and width of every picture.
+        sources: The files that its images came from.
+        image_shape: Channels, height and width of every image.
         num_classes: Labels are 0 to one less.
-        train: Pictures to learn from.
-        test: Pictures to judge by.
+        train: Training images.
+        test: Test images.
         mean: Mean of each channel of `train`, in 0..1.
         std: Standard deviation of each channel of `train`, in 0..1.
         fingerprint: That of the dataset.
@@ -87,11 +87,11 @@ def read_facts(folder: Path, sources: tuple[SourceFile, ...], image_shape: tuple
 
     Args:
         folder: Where the cache lies, if there is one.
-        sources: The files that the pictures are in now.
-        image_shape: Channels, height and width of every picture.
+        sources: The files that the images are in now.
+        image_shape: Channels, height and width of every image.
 
     Returns:
-        The facts; None where there are none, the cache is of other files or pictures, or a file of it is not whole.
+        The facts; None where there are none, the cache is of other files or images, or a file of it is not whole.
     """
     try:
         facts = read_json(folder / _FACTS_NAME, CacheFacts, cure="it is built again")
@@ -114,34 +114,34 @@ def write_facts(folder: Path, facts: CacheFacts) -> None:
 
 
 def open_part(folder: Path, part: Part, shape: tuple[int, int, int, int]) -> Images:
-    """The pictures of one part, mapped.
+    """The images of one part, mapped.
 
     Args:
         folder: Where the cache lies.
         part: Which part.
-        shape: Pictures, channels, height and width.
+        shape: Images, channels, height and width.
 
     Returns:
-        The pictures, in the order in which they were written.
+        The images, in the order in which they were written.
     """
     labels = np.fromfile(_labels_path(folder, part), dtype="<i8").astype(np.int64, copy=False)
     return Images(pixels=map_pixels(_pixels_path(folder, part), shape), labels=torch.from_numpy(labels))
 
 
 def write_part(folder: Path, part: Part, labels: npt.NDArray[np.int64], pixels: Iterable[bytes]) -> PartFacts:
-    """Write the pictures of one part.
+    """Write the images of one part.
 
     Args:
         folder: Where the cache shall lie.
         part: Which part.
-        labels: `[N]`, the class of each picture.
-        pixels: The bytes of N pictures, in pieces.
+        labels: `[N]`, the class of each image.
+        pixels: The bytes of N images, in pieces.
 
     Returns:
         The facts about the part.
     """
     _write(_labels_path(folder, part), [labels.astype("<i8").tobytes()])
-    return PartFacts(num_pictures=len(labels), sha256=_write(_pixels_path(folder, part), pixels))
+    return PartFacts(num_images=len(labels), sha256=_write(_pixels_path(folder, part), pixels))
 
 
 @contextmanager
@@ -172,23 +172,23 @@ def clear(folder: Path) -> None:
             _labels_path(folder, part).unlink(missing_ok=True)
 
 
-def require_space(folder: Path, num_pictures: int, image_shape: tuple[int, int, int]) -> None:
+def require_space(folder: Path, num_images: int, image_shape: tuple[int, int, int]) -> None:
     """Refuse to begin what the disk cannot hold.
 
     Args:
         folder: Where the cache shall lie.
-        num_pictures: Of all parts.
-        image_shape: Channels, height and width of every picture.
+        num_images: Of all parts.
+        image_shape: Channels, height and width of every image.
 
     Raises:
-        DiskError: There is less space than the pictures need.
+        DiskError: There is less space than the images need.
     """
     channels, height, width = image_shape
-    needed = num_pictures * (channels * height * width + _LABEL_BYTES)
+    needed = num_images * (channels * height * width + _LABEL_BYTES)
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise DiskError(
-            f"cannot write {folder}: {num_pictures} pictures need {needed / 1e9:.2f} GB, {free / 1e9:.2f} GB are free; "
+            f"cannot write {folder}: {num_images} images need {needed / 1e9:.2f} GB, {free / 1e9:.2f} GB are free; "
             f"free space there, or link the npz files into a folder on another disk and give that"
         )
 
@@ -214,11 +214,11 @@ def _write(path: Path, pieces: Iterable[bytes]) -> str:
 
 
 def _is_whole(folder: Path, facts: CacheFacts) -> bool:
-    picture_bytes = math.prod(facts.image_shape)
+    image_bytes = math.prod(facts.image_shape)
     parts: dict[Part, PartFacts] = {"train": facts.train, "test": facts.test}
     return all(
-        _pixels_path(folder, part).stat().st_size == known.num_pictures * picture_bytes
-        and _labels_path(folder, part).stat().st_size == known.num_pictures * _LABEL_BYTES
+        _pixels_path(folder, part).stat().st_size == known.num_images * image_bytes
+        and _labels_path(folder, part).stat().st_size == known.num_images * _LABEL_BYTES
         for part, known in parts.items()
     )
 

@@ -34,7 +34,7 @@ def open_cifar(name: str, root: Path, *, download: bool) -> Dataset:
         download: Fetch the files if they are not there.
 
     Returns:
-        50,000 and 10,000 pictures of `[3, 32, 32]`.
+        50,000 and 10,000 images of `[3, 32, 32]`.
 
     Raises:
         InputFileError: If the files are missing or damaged, or fetching them fails.
@@ -71,7 +71,7 @@ def open_fashion_mnist(root: Path, *, download: bool) -> Dataset:
         download: Fetch the files if they are not there.
 
     Returns:
-        60,000 and 10,000 pictures of `[1, 28, 28]`.
+        60,000 and 10,000 images of `[1, 28, 28]`.
 
     Raises:
         InputFileError: If the files are missing or damaged, or fetching them fails.

@@ -1,4 +1,4 @@
-"""The nets of each suite, and the pictures that they are tried with."""
+"""The nets of each suite, and the images that they are tried with."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Entry:
     Attributes:
         suite: The library: `torchvision` or `timm`.
         name: Its name there.
-        sizes: Heights (and widths) of the pictures, the first for everything, the second for one more comparison.
+        sizes: Heights (and widths) of the images, the first for everything, the second for one more comparison.
         options: What its constructor is given beside the name.
         is_exact: Whether it is compared in float64 as well.
     """

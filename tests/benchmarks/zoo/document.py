@@ -27,7 +27,7 @@ Weights are random (a seed), with scales, biases and statistics that no branch i
 gates are closed at random, the others scale by 0.5 to 1.5; BatchNorm statistics are recomputed, the weights are folded
 and the student is cut out.
 
-- **px**: sizes of the pictures. The student is made once, for the first, and compared at both.
+- **px**: sizes of the images. The student is made once, for the first, and compared at both.
 - **whole**: layers without gates of their own, or that are never cut (first convolution, depthwise, attention, ...).
 - **trace s**: CPU seconds from the module to its plain layers, compared with it.
 - **cut s**: CPU seconds from gates to the student's module, the longest of three.

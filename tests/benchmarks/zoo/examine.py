@@ -48,7 +48,7 @@ def examine(entry: Entry, *, has_onnx: bool = True, is_brief: bool = False) -> O
         entry = replace(entry, sizes=entry.sizes[:1], is_exact=False)
     shape = (3, entry.sizes[0], entry.sizes[0])
     module = entry.make()
-    randomise(module, _pictures(max(entry.sizes), 4), seed=_SEED)
+    randomise(module, _images(max(entry.sizes), 4), seed=_SEED)
     start = time.process_time()
     try:
         plain = plain_network(module, shape)
@@ -59,7 +59,7 @@ def examine(entry: Entry, *, has_onnx: bool = True, is_brief: bool = False) -> O
     return examination.outcome(trace_seconds=seconds)
 
 
-def _pictures(size: int, number: int) -> Tensor:
+def _images(size: int, number: int) -> Tensor:
     return torch.randn(number, 3, size, size, generator=torch.Generator().manual_seed(_SEED + size))
 
 
@@ -89,7 +89,7 @@ class _Examination:
         is_one_size = any(not plain.holds_for_added(size - entry.sizes[0]) for size in entry.sizes)
         if is_one_size:
             self._entry = replace(entry, sizes=entry.sizes[:1])
-        self._images = [_pictures(size, 2) for size in self._sizes(module)]
+        self._images = [_images(size, 2) for size in self._sizes(module)]
         if is_one_size:
             self._notes[-1] = f"one size, since its forward has its sizes as numbers: {entry.sizes[0]}"
 
@@ -152,7 +152,7 @@ class _Examination:
         for size in more:
             try:
                 with torch.no_grad():
-                    module(_pictures(size, 2))
+                    module(_images(size, 2))
             except Exception as error:  # the net's own refusal, in its words
                 self._notes.append(f"one size, it refuses {size}: {(str(error).splitlines() or [''])[0]}")
                 return (first,)
@@ -161,7 +161,7 @@ class _Examination:
         return (first, *more)
 
     def _cut(self, share: float) -> RandomCut:
-        images = _pictures(self._images[-1].shape[-1], 4)
+        images = _images(self._images[-1].shape[-1], 4)
         return random_cut(self._subject, images, closed_share=share, seed=_SEED)
 
     def _gaps(self, share: float, student: RandomCut) -> list[float]:

@@ -21,7 +21,7 @@ def is_statistic(name: str) -> bool:
 def norm_statistics(
     module: nn.Module, weights: Mapping[str, Tensor], images: Tensor, *, seed: int
 ) -> dict[str, Tensor]:
-    """Statistics of a batch, a little off, as after training on other pictures.
+    """Statistics of a batch, a little off, as after training on other images.
 
     Args:
         module: Any net in evaluation mode; it is not changed.
@@ -43,7 +43,7 @@ def norm_statistics(
     momenta = [norm.momentum for norm in norms.values()]
     for norm in norms.values():
         norm.momentum = 1.0
-        norm.train()  # they alone: heads for training only may not take small pictures
+        norm.train()  # they alone: heads for training only may not take small images
     intact = {path: own[f"{path}.running_var"].mean().item() for path in norms}
     functional_call(module, {**weights, **own}, (images,))
     for norm, momentum in zip(norms.values(), momenta, strict=True):

@@ -16,7 +16,7 @@ class Outcome:
 
     Attributes:
         name: Its name in the library.
-        sizes: Heights (and widths) of the pictures that it was compared at.
+        sizes: Heights (and widths) of the images that it was compared at.
         gates: How many gates it has.
         whole: Layers that were left whole.
         trace_seconds: CPU seconds from the module to plain layers, compared with it.

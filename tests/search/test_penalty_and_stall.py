@@ -6,18 +6,11 @@ import pytest
 import torch
 
 from studentsearch.errors import UsageError
-from studentsearch.search.controller import (
-    Forecast,
-    ForecastBias,
-    Pace,
-    SearchPoint,
-    StallPlan,
-    StallWatch,
-    following_penalty,
-    stall_reason,
-)
 from studentsearch.search.optimizer import GateOptimizer
+from studentsearch.search.pace import Pace
+from studentsearch.search.penalty import Forecast, ForecastBias, following_penalty
 from studentsearch.search.prox import ProximalRule
+from studentsearch.search.stall import SearchPoint, StallPlan, StallWatch, stall_reason
 
 FULL, BUDGET = 288_000_000, 90_000_000
 WEIGHTS = torch.logspace(-2, 0, 500).square().clamp_min(0.01)  # mean about 0.11, as in DenseNet-BC-100-12
@@ -55,15 +48,15 @@ def course(
     opposition: tuple[float, float] = (1e-3, 1e-1),
 ) -> list[SearchPoint]:
     """A search without a network: gates held at 1 by springs from the weakest to the strongest, and noise."""
-    optimizer, l2, points = GateOptimizer(torch.ones(500), WEIGHTS, rule), 1e-3, []
+    optimizer, penalty, points = GateOptimizer(torch.ones(500), WEIGHTS, rule), 1e-3, []
     push = torch.zeros(500)
     generator, pace = torch.Generator().manual_seed(0), plan(steps).pace
     springs = torch.linspace(*opposition, 500)[torch.randperm(500, generator=generator)]
     for step in range(1, steps + steps // 2):
         noise = 1e-4 * torch.randn(500, generator=generator)
-        before, gradient = optimizer.iterate, springs * (optimizer.gates - 1) + noise
+        before, gradient = optimizer.iterate, springs * (optimizer.look_ahead - 1) + noise
         push = 0.9 * push + 0.1 * gradient
-        optimizer.step(gradient, l2)
+        optimizer.step(gradient, penalty)
         iterate = optimizer.iterate
         macs = int(FULL * WEIGHTS[iterate != 0].sum().item() / WEIGHTS.sum().item())
         points.append(
@@ -72,13 +65,13 @@ def course(
                 macs=macs,
                 gate_mean=iterate.mean().item(),
                 negative_share=(iterate < 0).float().mean().item(),
-                l2=l2,
+                penalty=penalty,
             )
         )
         if macs <= BUDGET:
             break
         motion = Motion(gates=iterate, drift=iterate - before, push=push)
-        l2 = l2_after(l2, motion, pace.target(step + FORECAST.horizon))
+        penalty = l2_after(penalty, motion, pace.target(step + FORECAST.horizon))
     return points
 
 
@@ -88,16 +81,16 @@ def lines(points: list[SearchPoint], watched: StallPlan) -> list[tuple[int, str]
     return [(step, line) for step, line in said if line is not None]
 
 
-def constant(l2: float, _motion: Motion, _target: float) -> float:
-    return l2
+def constant(penalty: float, _motion: Motion, _target: float) -> float:
+    return penalty
 
 
-def following(l2: float, motion: Motion, target: float) -> float:
+def following(penalty: float, motion: Motion, target: float) -> float:
     def counts(penalties: torch.Tensor) -> list[int]:
         pull = penalties[:, None] * WEIGHTS
         return count(FORECAST.gates_ahead(motion.gates, motion.drift, motion.push, pull)).tolist()
 
-    return (l2 + following_penalty(counts, target)) / 2
+    return (penalty + following_penalty(counts, target)) / 2
 
 
 def test_pace_goes_from_full_to_budget_and_on():
@@ -125,15 +118,15 @@ def test_pace_refuses_a_course_that_leads_nowhere():
 
 
 def test_forecast_is_what_the_optimizer_does_under_a_constant_push():
-    push, l2 = 1e-3 * torch.linspace(-1, 1, 500), 2e-2
+    push, penalty = 1e-3 * torch.linspace(-1, 1, 500), 2e-2
     optimizer = GateOptimizer(torch.ones(500), WEIGHTS, CAPPED)
     for _ in range(60):
         before = optimizer.iterate
-        optimizer.step(push, l2)
+        optimizer.step(push, penalty)
     now, drift = optimizer.iterate, optimizer.iterate - before
     for _ in range(FORECAST.horizon):
-        optimizer.step(push, l2)
-    (ahead,) = FORECAST.gates_ahead(now, drift, push, l2 * WEIGHTS[None])
+        optimizer.step(push, penalty)
+    (ahead,) = FORECAST.gates_ahead(now, drift, push, penalty * WEIGHTS[None])
     is_free = optimizer.iterate > 0.05
     assert is_free.any()
     assert not is_free.all()
@@ -209,7 +202,8 @@ def test_printed_recipe_is_called_well_before_step_300(steps, opposition):
 
 def test_swinging_names_share_and_width():
     points = [
-        SearchPoint(step=k, macs=FULL, gate_mean=0.9 - 0.005 * k, negative_share=0.12, l2=1e-3) for k in (100, 150, 200)
+        SearchPoint(step=k, macs=FULL, gate_mean=0.9 - 0.005 * k, negative_share=0.12, penalty=1e-3)
+        for k in (100, 150, 200)
     ]
     line = stall_reason(points, plan(640, PRINTED))
     assert line == (
@@ -221,33 +215,38 @@ def test_swinging_names_share_and_width():
 def test_constant_small_penalty_is_called_too_small():
     said = lines(course(CAPPED, 900, l2_after=constant), plan(900))
     assert said[0][0] <= 200
-    assert "the penalty l2 = 0.001 is too small: the gates' mean falls" in said[0][1]
+    assert "the penalty 0.001 is too small: the gates' mean falls" in said[0][1]
     assert "more steps where" in said[0][1]
-    assert said[0][1].endswith("raise --l2, or give --steps without --l2 so that it follows the count")
+    assert said[0][1].endswith("raise --penalty, or give --steps without --penalty so that it follows the count")
     assert said[1][0] - said[0][0] >= plan(900).window
 
 
 def test_gates_that_do_not_answer_the_penalty_are_called_held():
     points = [
-        SearchPoint(step=k, macs=275_000_000, gate_mean=0.4, negative_share=0.0, l2=1e-2) for k in range(400, 501, 10)
+        SearchPoint(step=k, macs=275_000_000, gate_mean=0.4, negative_share=0.0, penalty=1e-2)
+        for k in range(400, 501, 10)
     ]
     line = stall_reason(points, plan(640))
     assert line is not None
-    assert "l2 = 0.01 pulls, yet the gates' mean went from 0.400 to 0.400 in 100 steps" in line
+    assert "the penalty 0.01 pulls, yet the gates' mean went from 0.400 to 0.400 in 100 steps" in line
     assert "\n" not in line
 
 
 def test_growing_penalty_is_given_time_until_its_largest_value():
-    points = [SearchPoint(step=k, macs=FULL, gate_mean=0.9, negative_share=0.0, l2=1e-3 * 1.02**k) for k in range(300)]
+    points = [
+        SearchPoint(step=k, macs=FULL, gate_mean=0.9, negative_share=0.0, penalty=1e-3 * 1.02**k) for k in range(300)
+    ]
     assert lines(points, plan(900)) == []
-    held = [SearchPoint(step=k, macs=FULL, gate_mean=0.9, negative_share=0.0, l2=0.4) for k in range(300, 420)]
-    assert "l2 = 0.4 pulls" in lines(points + held, plan(900))[0][1]
+    held = [SearchPoint(step=k, macs=FULL, gate_mean=0.9, negative_share=0.0, penalty=0.4) for k in range(300, 420)]
+    assert "the penalty 0.4 pulls" in lines(points + held, plan(900))[0][1]
 
 
 def test_watch_is_silent_ahead_of_pace_and_before_a_window():
-    ahead = [SearchPoint(step=k, macs=200_000_000, gate_mean=0.5, negative_share=0.0, l2=1e-3) for k in range(1, 200)]
+    ahead = [
+        SearchPoint(step=k, macs=200_000_000, gate_mean=0.5, negative_share=0.0, penalty=1e-3) for k in range(1, 200)
+    ]
     assert lines(ahead, plan(900)) == []
-    early = [SearchPoint(step=k, macs=FULL, gate_mean=1.0, negative_share=0.0, l2=1e-3) for k in range(1, 90)]
+    early = [SearchPoint(step=k, macs=FULL, gate_mean=1.0, negative_share=0.0, penalty=1e-3) for k in range(1, 90)]
     assert lines(early, plan(900)) == []
 
 

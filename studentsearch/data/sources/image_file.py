@@ -22,7 +22,7 @@ _COLOUR = {"RGB", "RGBA", "P", "PA", "CMYK", "YCbCr", "RGBX"}
 _CURE = "replace or remove the image"
 
 
-def read_picture(path: Path, image_size: int | None = None) -> Tensor:
+def read_image(path: Path, image_size: int | None = None) -> Tensor:
     """The pixels of an image file; transparency is dropped, of several frames the first is taken.
 
     Args:

@@ -12,7 +12,7 @@ from studentsearch.errors import InputFileError, UsageError
 
 
 def write(path: Path, *, size: tuple[int, int] = (8, 16), mode: str = "RGB", level: int = 100) -> None:
-    """A picture of one level; `size` is height and width."""
+    """An image of one level; `size` is height and width."""
     path.parent.mkdir(parents=True, exist_ok=True)
     shape = size if mode == "L" else (*size, 3)
     Image.fromarray(np.full(shape, level, dtype=np.uint8)).save(path)
@@ -57,16 +57,16 @@ def test_grey_pictures_have_one_channel_unless_some_are_in_colour(tmp_path: Path
 def test_jpeg_is_read_and_other_files_are_not(tmp_path: Path) -> None:
     make(tmp_path)
     write(tmp_path / "train" / "cat" / "deeper" / "2.JPEG", level=200)
-    (tmp_path / "train" / "cat" / "notes.txt").write_text("not a picture")
+    (tmp_path / "train" / "cat" / "notes.txt").write_text("not an image")
     (tmp_path / "train" / ".cache").mkdir()
     assert open_dataset(f"folder:{tmp_path}").train.labels.tolist() == [0, 0, 1, 1, 1, 2, 2]
 
 
 def test_image_size_resizes_and_crops_the_centre(tmp_path: Path) -> None:
     make(tmp_path)
-    picture = np.zeros((8, 16, 3), dtype=np.uint8)
-    picture[:, 4:12] = 255
-    Image.fromarray(picture).save(tmp_path / "train" / "ant" / "0.png")
+    image = np.zeros((8, 16, 3), dtype=np.uint8)
+    image[:, 4:12] = 255
+    Image.fromarray(image).save(tmp_path / "train" / "ant" / "0.png")
     write(tmp_path / "test" / "dog" / "0.png", size=(40, 20))
     made = open_dataset(f"folder:{tmp_path}", image_size=4)
     assert made.image_shape == (3, 4, 4)
@@ -92,7 +92,7 @@ def test_a_damaged_picture_is_named(tmp_path: Path) -> None:
     damaged.write_bytes(damaged.read_bytes()[:40])
     with pytest.raises(InputFileError, match=r"train/dog/1\.png does not decode .*replace or remove"):
         open_dataset(f"folder:{tmp_path}")
-    damaged.write_text("no picture at all")
+    damaged.write_text("no image at all")
     with pytest.raises(InputFileError, match=r"train/dog/1\.png does not decode"):
         open_dataset(f"folder:{tmp_path}")
 
@@ -137,10 +137,10 @@ def test_pixels_are_uint8(tmp_path: Path) -> None:
 def test_reading_is_heard_to_its_end(tmp_path: Path) -> None:
     heard, root = Heard(), make(tmp_path)
     open_dataset(f"folder:{root}", progress=heard)
-    assert heard.phases == []  # nine pictures
+    assert heard.phases == []  # nine images
     for number in range(120):
         write(root / "train" / "ant" / f"more{number}.png")
     total = len(list(root.rglob("*.png")))
     open_dataset(f"folder:{root}", progress=heard)
-    assert heard.phases == [f"reading: {total} pictures from 0"]
+    assert heard.phases == [f"reading: {total} images from 0"]
     assert heard.steps == [100, total]
