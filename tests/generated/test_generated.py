@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from operation_names import FOLLOWED, LAYER_CALLS, MOVEMENTS
 
 from studentsearch.errors import UnsupportedGraphError
-from studentsearch.graph.arguments import function_name
 from studentsearch.graph.liveness import liveness
+from studentsearch.graph.recording.encoding import function_name
 from studentsearch.graph.recording.record import record
 from studentsearch.graph.trace import trace
 

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from torch import Tensor, fx
 
 from studentsearch.errors import UnsupportedGraphError
-from studentsearch.graph.arguments import INPUT, encode, function_name, mentions_batch
+from studentsearch.graph.arguments import INPUT, mentions_batch
 from studentsearch.graph.links import all_of, same
 from studentsearch.graph.named_tuples import named_tuples, without_names
 from studentsearch.graph.network import Node, Operation, call
@@ -18,6 +18,7 @@ from studentsearch.graph.operations.operation_record import LayerForm, RecordedA
 from studentsearch.graph.operations.propagation import Applied, Propagation, aligned, all_channels
 from studentsearch.graph.operations.table import is_movement, record_of, require_permitted
 from studentsearch.graph.recording.describe import describe_module
+from studentsearch.graph.recording.encoding import encode, function_name
 from studentsearch.graph.recording.layer_calls import layer_of_call
 from studentsearch.graph.recording.movement import Moved
 from studentsearch.graph.recording.owners import Owners, tensors_of_layer

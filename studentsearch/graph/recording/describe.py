@@ -6,10 +6,11 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from studentsearch.errors import UnsupportedGraphError
-from studentsearch.graph.arguments import Argument, encode_number
+from studentsearch.graph.arguments import Argument
 from studentsearch.graph.layer_classes import constructor_arguments, layer_class
 from studentsearch.graph.layers import Constant, Select
 from studentsearch.graph.network import Operation
+from studentsearch.graph.recording.encoding import encode_number
 
 
 def plain_class(module: nn.Module) -> type[nn.Module]:

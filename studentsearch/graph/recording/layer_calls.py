@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from torch import Tensor, fx, nn
 
-from studentsearch.graph.arguments import encode
 from studentsearch.graph.network import Operation
 from studentsearch.graph.operations.operation_record import LayerCall, LayerForm
 from studentsearch.graph.recording.describe import describe_module
+from studentsearch.graph.recording.encoding import encode
 from studentsearch.graph.recording.record import BATCH
 from studentsearch.graph.recording.recorded_calls import numbering, shape_of
 

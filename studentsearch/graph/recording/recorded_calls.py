@@ -7,10 +7,11 @@ from collections.abc import Callable
 from torch import Tensor, fx, nn
 
 from studentsearch.errors import UnsupportedGraphError
-from studentsearch.graph.arguments import INPUT, Argument, encode, function_name
+from studentsearch.graph.arguments import INPUT, Argument
 from studentsearch.graph.network import Operation, call
 from studentsearch.graph.operations.operation_record import OperationRecord, RecordedAs
 from studentsearch.graph.operations.table import OPERATIONS
+from studentsearch.graph.recording.encoding import encode, function_name
 from studentsearch.graph.recording.record import BATCH
 
 MIXED = (
