@@ -102,7 +102,7 @@ def changes_kind(fx_node: fx.Node) -> bool:
     return before != after and not (before.is_floating_point and after.is_floating_point)
 
 
-def number_like(fx_node: fx.Node) -> fx.Node:
+def _number_like(fx_node: fx.Node) -> fx.Node:
     """The tensor whose type a call gives to a mask or to integers (`(x > 0).float()`): what these were made of.
 
     Args:
@@ -124,6 +124,41 @@ def number_like(fx_node: fx.Node) -> fx.Node:
         f"makes {fx_node.meta['value'].dtype} of {made_of.meta['value'].dtype}; expected a tensor computed from "
         "floating-point numbers; compute it with torch.where"
     )
+
+
+def retyping(fx_node: fx.Node) -> tuple[Operation, tuple[fx.Node, ...]]:
+    """A mask or integers made into numbers, or the other way round.
+
+    Args:
+        fx_node: A recorded call for which `changes_kind` holds.
+
+    Returns:
+        The operation, and the tensors that it reads.
+    """
+    dtype, source = fx_node.meta["value"].dtype, first_read(fx_node)
+    if not dtype.is_floating_point:
+        return call("Tensor.to", (INPUT, 0), encode(dtype, numbering([]), BATCH)), (source,)
+    return call("Tensor.type_as", (INPUT, 0), (INPUT, 1)), (source, _number_like(fx_node))
+
+
+def attribute_operation(fx_node: fx.Node) -> Operation:
+    """What is read from a tensor without a call, as the movement that it is.
+
+    Args:
+        fx_node: A recorded `getattr`.
+
+    Returns:
+        The movement.
+
+    Raises:
+        UnsupportedGraphError: Another attribute than `mT`.
+    """
+    name = fx_node.args[1]
+    if name != "mT":
+        raise UnsupportedGraphError(
+            f"the attribute {name} of a tensor has no rule; expected calls of torch; write it with these"
+        )
+    return call("torch.transpose", (INPUT, 0), -2, -1)
 
 
 def of_axes(name: str, fx_node: fx.Node) -> Operation | None:
