@@ -75,7 +75,7 @@ class Constant(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The constant, of the size of `x` but for its channels."""
         places = [size for axis, size in enumerate(x.shape) if axis not in {0, self.like_axis}]
-        if self.sizes and self.made_for and places != list(self.made_for):
+        if self.made_for and places != list(self.made_for):
             found, expected = ("x".join(map(str, sizes)) for sizes in (places, self.made_for))
             raise ValueError(f"made for images of {expected}, found {found}; resize them, or search at that size")
         places = (list(self.sizes) or places)[: self.rank - 2]

@@ -13,6 +13,7 @@ from studentsearch.graph.macs import full_macs, paper_macs
 from studentsearch.graph.network import Network
 from studentsearch.graph.operations.table import record_of
 from studentsearch.records.student import Counts
+from studentsearch.student.blank import blank_images
 from studentsearch.student.spec import StudentSpec
 
 __all__ = ["Counts", "count_everything", "is_counted_by_thop", "thop_macs", "torch_flops"]
@@ -31,7 +32,7 @@ def count_everything(module: nn.Module, network: Network) -> Counts:
         The counts.
     """
     copied = copy.deepcopy(module).eval().requires_grad_(False)
-    total, _ = profile(copied, _images(copied, network.input_shapes), verbose=False)
+    total, _ = profile(copied, tuple(blank_images(copied, network.input_shapes)), verbose=False)
     return Counts(
         macs=full_macs(network),
         paper=paper_macs(network),
@@ -63,7 +64,7 @@ def torch_flops(module: nn.Module, input_shapes: tuple[tuple[int, ...], ...]) ->
     torch.backends.mha.set_fastpath_enabled(False)  # its one kernel is not counted
     try:
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            copied(*_images(copied, input_shapes))
+            copied(*blank_images(copied, input_shapes))
     finally:
         torch.backends.mha.set_fastpath_enabled(is_fast)
     return int(counter.get_total_flops())
@@ -86,13 +87,8 @@ def thop_macs(module: nn.Module, *input_shapes: tuple[int, ...]) -> int:
         for layer in copied.modules()
         if type(layer) not in counted_otherwise and not isinstance(layer, fx.GraphModule)
     }
-    total: float = profile(copied, _images(copied, input_shapes), custom_ops=nothing, verbose=False)[0]
+    total: float = profile(copied, tuple(blank_images(copied, input_shapes)), custom_ops=nothing, verbose=False)[0]
     return round(total)
-
-
-def _images(module: nn.Module, input_shapes: tuple[tuple[int, ...], ...]) -> tuple[torch.Tensor, ...]:
-    dtypes = [parameter.dtype for parameter in module.parameters()]  # none in a student that lost every layer
-    return tuple(torch.zeros(1, *shape, dtype=dtypes[0] if dtypes else None) for shape in input_shapes)
 
 
 def _count_nothing(*_: object) -> None:

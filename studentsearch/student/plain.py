@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stderr
 from dataclasses import dataclass
-from io import StringIO
 
 import numpy as np
 import torch
@@ -19,12 +16,9 @@ from studentsearch.graph.network import Network
 from studentsearch.graph.trace import trace, trace_with_state
 from studentsearch.student.build import build_with_weights
 from studentsearch.student.check import largest_difference
+from studentsearch.student.other_sizes import TOLERANCE, answers, random_images, size_step
 from studentsearch.student.slice import Cut, cut
 from studentsearch.student.wellformed import spec_problem
-
-_ADDED = (1, 2, 4, 8, 16, 32)  # pixels a side, to see for which other sizes the trace holds
-_ADDED_FIRST = frozenset({1, 2, 32})  # enough where these hold
-_TOLERANCE = 1e-4  # float32, relative to the largest logit; kernels may differ between a function and its layer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +69,7 @@ def plain_network(module: nn.Module, *input_shapes: tuple[int, ...], skip: Seque
     return PlainNetwork(
         module=plain,
         network=network if is_whole else trace(plain, *input_shapes, skip=skip),
-        size_step=_size_step(module, plain, input_shapes),
+        size_step=size_step(module, plain, input_shapes),
     )
 
 
@@ -94,60 +88,13 @@ def whole_network(network: Network, state: Mapping[str, torch.Tensor]) -> Cut:
 
 def _insist(module: nn.Module, plain: nn.Module, input_shapes: tuple[tuple[int, ...], ...]) -> None:
     """Compare both on random images."""
-    images = _images(module, input_shapes, number=2)
-    difference = largest_difference(_answers(module, images), _answers(plain, images))
+    images = random_images(module, input_shapes)
+    difference = largest_difference(answers(module, images), answers(plain, images))
     if math.isnan(difference):
         raise DivergedError(f"{type(module).__name__} answers random images with nan or inf; give other --weights")
-    if not difference <= _TOLERANCE:
+    if not difference <= TOLERANCE:
         raise UnsupportedGraphError(
             f"{type(module).__name__}: written as plain layers it answers otherwise (by {difference:.1e} of the "
             "largest logit); its forward depends on more than the image and its tensors (random numbers, what "
             "earlier calls left); take that out of evaluation"
         )
-
-
-def _size_step(module: nn.Module, plain: nn.Module, input_shapes: tuple[tuple[int, ...], ...]) -> int:
-    """The smallest step of sizes for which the plain layers answer as the network does; 0 where they do for none."""
-    step = 1
-    for added in _ADDED:
-        if step == 1 and added not in _ADDED_FIRST:
-            continue
-        larger = tuple((shape[0], *(size + added for size in shape[1:])) for shape in input_shapes)
-        if not _holds(module, plain, larger):
-            # The next one that is tried; whatever is not a multiple of it is not promised.
-            step = 2 * added
-    return step if step <= _ADDED[-1] else 0
-
-
-def _holds(module: nn.Module, plain: nn.Module, shapes: tuple[tuple[int, ...], ...]) -> bool:
-    """Whether both answer alike, or the network itself takes no such images; what they print is not shown."""
-    images = _images(module, shapes, number=1)
-    with redirect_stderr(StringIO()), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            expected = _answers(module, images)
-        except Exception:  # whatever it raises, it takes no such images
-            return True
-        try:
-            found = _answers(plain, images)
-        except Exception:  # sizes that do not fit raise many errors
-            return False
-    return largest_difference(expected, found) <= _TOLERANCE
-
-
-def _images(module: nn.Module, shapes: tuple[tuple[int, ...], ...], *, number: int) -> list[torch.Tensor]:
-    generator = torch.Generator().manual_seed(0)
-    parameter = next(module.parameters(), None)
-    dtype, device = (torch.float32, None) if parameter is None else (parameter.dtype, parameter.device)
-    return [torch.randn(number, *shape, generator=generator).to(device, dtype) for shape in shapes]
-
-
-@torch.no_grad()
-def _answers(module: nn.Module, images: Sequence[torch.Tensor]) -> object:
-    was_training = module.training
-    try:
-        # Copies, since a network may write into its images and the next one is asked about the same.
-        answer: object = module.eval()(*(image.clone() for image in images))
-        return answer
-    finally:
-        module.train(was_training)

@@ -15,9 +15,10 @@ from studentsearch.graph.liveness import Liveness
 from studentsearch.graph.network import Argument, Network, Node, Operation
 from studentsearch.graph.operations.table import is_elementwise, is_reader, record_of
 from studentsearch.student.constants import bordered_value, folded_value
+from studentsearch.student.extents import ExtentsOf
 from studentsearch.student.outside import OutsideLayers
 from studentsearch.student.shrink import shrunk_operation, shrunk_state
-from studentsearch.student.sizes import Size, constant_size, may_be_repeated, positions
+from studentsearch.student.sizes import Size, constant_size, positions
 from studentsearch.student.spec import Step, StudentSpec
 
 _PATHLESS = frozenset({"Input", "Concat", "Add", "Output", "Call"})
@@ -72,6 +73,7 @@ class _Scissors:
 
     def __init__(self, network: Network, alive: Liveness, tensors: Mapping[str, Tensor]) -> None:
         self._network = network
+        self._extents = ExtentsOf(network)
         self._alive = alive
         self._whole = tensors
         self._emitted: dict[int, _Emitted] = {}
@@ -126,8 +128,7 @@ class _Scissors:
         if self._agree(node):
             kept = self._emitted[node.inputs[0]].present
         takes = [np.flatnonzero(link.needed(mask_of(kept, node.num_channels))) for link in node.links]
-        repeats = is_elementwise(node.operation) and not may_be_repeated(self._network, node)
-        like = self._first_emitted(node) if repeats else None
+        like = self._like(node, at_every_size=True) if is_elementwise(node.operation) else None
         steps = tuple(
             self._operand(source, channels, node, like) for source, channels in zip(node.inputs, takes, strict=True)
         )
@@ -216,7 +217,7 @@ class _Scissors:
         node = self._network.nodes[source]
         if source not in self._folded:
             return self._pick(source, channels, reader)
-        if like is None or reader.operation.kind == "Output":
+        if like is None or reader.operation.kind == "Output" or not self._extents.is_counted(node):
             return self._materialize(source, channels, reader, like=None)
         key = (source, tuple(channels.tolist()))
         if key not in self._materialized:
@@ -233,7 +234,7 @@ class _Scissors:
         """A constant at every position, sized by a tensor of its size or by the nearest one before it."""
         node = self._network.nodes[source]
         size = Size(anchor=like) if like is not None else self._size(node)
-        if size.sizes and not node.work and node.inputs and node.operation.kind != "Constant":
+        if size.made_for and not node.work and node.inputs and node.operation.kind != "Constant":
             # What it is computed from can be sized for pictures of any size, so the operation itself is kept.
             del self._folded[source]
             self._compute(node, np.flatnonzero(self._alive.needed[source]))
@@ -247,12 +248,12 @@ class _Scissors:
 
     def _size(self, node: Node) -> Size:
         """Where a constant has its size from; a layer's best from what it reads, if nothing before that tells it."""
-        size = constant_size(self._network, node, self._computed)
-        if size.sizes and node.work and node.inputs[0] in self._folded:
+        size = constant_size(self._network, self._extents, node, self._computed)
+        if size.made_for and node.work and node.inputs[0] in self._folded:
             (read,) = self._takes(node, np.flatnonzero(self._alive.needed[node.index]))
             if len(read):
                 self._pick(node.inputs[0], read, node)
-                size = constant_size(self._network, node, self._computed)
+                size = constant_size(self._network, self._extents, node, self._computed)
         return size
 
     def _constant_step(self, node: Node, value: Tensor, size: Size, border: tuple[int, ...]) -> str:
@@ -338,13 +339,13 @@ class _Scissors:
             return [np.flatnonzero(self._alive.reads[node.index])]
         return [np.flatnonzero(link.needed(mask_of(kept, node.num_channels))) for link in node.links]
 
-    def _first_emitted(self, node: Node) -> int | None:
-        """An input that is computed from the image and has the node's size."""
-        for index in node.inputs:
-            source = self._network.nodes[index]
-            is_alike = source.axis == node.axis and positions(source) == positions(node)
-            if is_alike and index in self._emitted and source.operation.kind != "Parameter":
-                return index
+    def _like(self, node: Node, *, at_every_size: bool) -> int | None:
+        """An input that is computed from the image and has the node's positions."""
+        for source in self._network.sources_of(node):
+            is_computed = source.index in self._emitted and source.operation.kind != "Parameter"
+            is_alike = (source.axis, positions(source)) == (node.axis, positions(node))
+            if is_computed and is_alike and (not at_every_size or self._extents.has_positions(node, source)):
+                return source.index
         return None
 
     def _emit_concat(self, node: Node) -> None:
@@ -352,7 +353,7 @@ class _Scissors:
         present: list[Indices] = []
         start = 0
         needed = self._alive.needed[node.index]
-        like = self._first_emitted(node)
+        like = self._like(node, at_every_size=False)  # all parts have the same
         for source in node.inputs:
             stop = start + self._network.nodes[source].num_channels
             channels = np.flatnonzero(needed[start:stop])
@@ -391,8 +392,7 @@ class _Scissors:
             if not (index in self._folded and not self._value(index, self._takes(node, kept)[position]).any())
         ]
         alone = self._network.nodes[rest[0]] if len(rest) == 1 else None
-        is_alike = alone is not None and (alone.shape, alone.axis) == (node.shape, node.axis)
-        if is_alike and rest[0] in self._emitted and not may_be_repeated(self._network, node):
+        if alone is not None and alone.index in self._emitted and self._extents.are_alike(node, alone):
             self._emitted[node.index] = self._emitted[rest[0]]
             return
         self._emit_carrier(node, kept)

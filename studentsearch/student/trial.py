@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from studentsearch.errors import InputFileError, StudentSearchError
 from studentsearch.graph.layers import Select
 from studentsearch.records.weights_header import TensorEntry
+from studentsearch.student.blank import blank_images
 from studentsearch.student.build import build
 from studentsearch.student.spec import StudentSpec
 from studentsearch.student.wellformed import MAX_ENTRIES, spec_problem
@@ -67,8 +68,7 @@ def require_running(module: nn.Module, spec: StudentSpec, *, source: str) -> Non
     Raises:
         InputFileError: It cannot be computed.
     """
-    parameter = next(module.parameters(), torch.zeros(0))
-    images = [torch.zeros(1, *shape, dtype=parameter.dtype) for shape in spec.input_shapes]
+    images = blank_images(module, spec.input_shapes)
     interpreter = fx.Interpreter(cast("fx.GraphModule", module))
     interpreter.extra_traceback = False
     try:

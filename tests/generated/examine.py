@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import re
 import tempfile
 import traceback
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,13 +32,16 @@ from studentsearch.student.slice import Cut, cut
 from studentsearch.student.source import model_source
 
 from .masked import Noise, UnmaskableError, masked_answer
-from .program import Program, Shape, images
+from .program import Program, images, tensors_of
 
 SHARES = (0.1, 0.5, 0.9)
 """Shares of gates that are closed; whatever one closes, the next closes as well."""
 TOLERANCE = 1e-10  # float64, relative to the largest entry; only the order of summation differs
 _EXACT = 1e-12  # the same, where nothing is cut and only a kernel may differ
 _AMPLIFIED = 1e3  # differences below so many times what rounding makes are the network's own
+_ADDED = (-2, -1, 0, 0, 1, 1, 2, 3, 5, 8)
+"""Steps that an axis of positions of another size is longer or shorter by."""
+_OTHER_SIZES, _TRIALS_OF_SIZES = 3, 12
 _FORM = re.compile(r"^(?=.*(\blayer\d|\bstage\d|\btable\d|\bx\d|generated\.py:\d|\bNet\b|^[a-z_]\w*: )).+: .+; .+$")
 
 
@@ -141,22 +145,23 @@ class _Examination:
         _insist(counts == sorted(counts, reverse=True), f"counts grow while gates close: {counts}")
         return Outcome(kind="ok", is_exact=is_exact)
 
-    def _other_sizes(self) -> list[Tensor] | None:
-        """Images of another size, if the network takes such and the tool says that its students do."""
-        step = self._plain.size_step
-        shapes: tuple[Shape, ...] = tuple(
-            (shape[0], *(size + step * (1 + place) for place, size in enumerate(shape[1:])))
-            for shape in self._program.shapes
-        )
-        if step == 0 or all(len(shape) < 2 for shape in shapes):
-            return None
-        others = images(shapes, 2)
-        try:
-            with torch.no_grad():
-                self._module(*(image.clone() for image in others))
-        except Exception:  # whatever it raises, it takes no such images
-            return None
-        return others
+    def _other_sizes(self) -> list[list[Tensor]]:
+        """Images of other sizes that the network takes, of those for which the tool says that its students hold."""
+        step, shapes = self._plain.size_step, self._program.shapes
+        draw = random.Random(self._seed)
+        taken: list[list[Tensor]] = []
+        for _ in range(_TRIALS_OF_SIZES if step else 0):
+            added = [step * draw.choice(_ADDED) for _ in range(max(map(len, shapes)))]
+            others = tuple((shape[0], *map(sum, zip(shape[1:], added, strict=False))) for shape in shapes)
+            if others == shapes or len(taken) == _OTHER_SIZES or any(min(shape) < 1 for shape in others):
+                continue
+            batch = images(others, 2)
+            try:
+                _answer(self._module, batch)
+            except Exception:  # whatever it raises, it takes no such images
+                continue
+            taken.append(batch)
+        return taken
 
     def _open_gates(self) -> bool:
         is_open = np.ones(num_gates(self._sites), dtype=np.bool_)
@@ -189,14 +194,14 @@ class _Examination:
             again = tensors_of(_answer(source, batch))
             same = all(torch.equal(one, other) for one, other in zip(tensors_of(answer), again, strict=True))
             _insist(same, "model.py answers otherwise than the module")
-        if self._others is not None:
+        for others in self._others:
             try:
-                answer = _answer(module, self._others)
+                answer = _answer(module, others)
             except (RuntimeError, ValueError) as error:
                 if "made for" not in str(error):
                     raise _WrongError(f"another size: the student does not take it: {error}") from error
             else:
-                self._insist_near(is_open, self._others, answer, f"another size, {when}")
+                self._insist_near(is_open, others, answer, f"another size, {when}")
         counted, ours = torch_flops(module, student.spec.input_shapes) // 2, self._count_of(is_open)
         if counted != ours:
             raise _WrongError(f"we count {ours} multiply-accumulates, torch {counted}")
@@ -285,14 +290,6 @@ def written(student: Cut) -> nn.Module:
     assert isinstance(module, nn.Module)
     module.to(torch.float64).load_state_dict(student.tensors)
     return module
-
-
-def tensors_of(value: object) -> list[Tensor]:
-    """The tensors of an answer, in order."""
-    if isinstance(value, Tensor):
-        return [value]
-    assert isinstance(value, (tuple, list, Mapping))
-    return [tensor for item in (value.values() if isinstance(value, Mapping) else value) for tensor in tensors_of(item)]
 
 
 def difference(expected: Sequence[Tensor], found: Sequence[Tensor]) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import linecache
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -122,3 +123,11 @@ def images(shapes: tuple[Shape, ...], number: int, seed: int = 1) -> list[Tensor
     """Random inputs of a network."""
     generator = torch.Generator().manual_seed(seed)
     return [torch.randn(number, *shape, generator=generator, dtype=torch.float64) for shape in shapes]
+
+
+def tensors_of(value: object) -> list[Tensor]:
+    """The tensors of an answer, in order."""
+    if isinstance(value, Tensor):
+        return [value]
+    assert isinstance(value, (tuple, list, Mapping))
+    return [tensor for item in (value.values() if isinstance(value, Mapping) else value) for tensor in tensors_of(item)]

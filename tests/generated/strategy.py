@@ -12,7 +12,7 @@ from . import movements, pointwise, weighted
 from .draft import Draft, Value
 from .nesting import nested, residual
 from .pointwise import Maker
-from .program import Program, Shape, images
+from .program import Program, Shape, images, tensors_of
 
 OPERATIONS: dict[str, Maker] = {
     **pointwise.POINTWISE,
@@ -133,10 +133,11 @@ def networks(draw: Callable[[st.SearchStrategy[object]], object]) -> Program:
 
 
 def _takes_one_image(program: Program) -> bool:
-    """Whether the network works for a batch of one image: some norms do not."""
+    """Whether the network answers one image as it answers several: some norms refuse it, squeeze() drops the batch."""
+    module = program.module()
     try:
         with torch.no_grad():
-            program.module()(*images(program.shapes, 1))
+            one, two = (tensors_of(module(*images(program.shapes, number))) for number in (1, 2))
     except (IndexError, RuntimeError, ValueError):
         return False
-    return True
+    return all(tensor.shape == (1, *other.shape[1:]) for tensor, other in zip(one, two, strict=True))

@@ -14,11 +14,42 @@ CUT = {
         lines=("x1 = self.stem(x0)", "x2 = self.twice(x1)", "x3 = self.twice(x2)"),
         answer="x3",
     ),
+    "a_network_with_buffers_alone_in_double_precision": Program(
+        shapes=((3, 3, 3),),
+        layers=(
+            "self.unused = nn.Conv2d(3, 3, 1)",
+            'self.register_buffer("table", torch.ones((2, 3)))',
+        ),
+        lines=("x1 = self.unused(x0)", 'x2 = torch.einsum("oc,bchw->bohw", self.table, x0)'),
+        answer="x2",
+    ),
     "a_network_that_writes_into_its_image": Program(
         shapes=((3, 4, 4),),
         layers=("self.stem = nn.Conv2d(3, 4, 1)", "self.end = nn.Conv2d(4, 2, 1)"),
         lines=("x1 = self.stem(x0)", "x2 = x0.sub_(x1.mean(1, keepdim=True))", "x3 = self.end(x1)"),
         answer="(x3, x2)",
+    ),
+    "a_network_that_writes_into_a_part_of_its_image": Program(
+        shapes=((3, 3, 4),),
+        layers=("self.one = nn.Conv2d(3, 3, 3)", "self.two = nn.ConvTranspose2d(3, 2, 2)"),
+        lines=(
+            "x1 = self.one(x0)",
+            "x2, x3 = x0.tensor_split(2, dim=-1)",
+            "x5 = self.two(x3)",
+            "x4 = x2.subtract_(x1.mean(1, keepdim=True))",
+        ),
+        answer="(x5, [x4])",
+    ),
+    "constants_that_are_joined_along_positions": Program(
+        shapes=((2, 2, 2),),
+        layers=(
+            "self.stem = nn.Linear(2, 1)",
+            "self.one = nn.Linear(1, 4)",
+            "self.two = nn.Linear(4, 4)",
+            "self.end = nn.Linear(4, 2)",
+        ),
+        lines=("x1 = self.one(self.stem(x0))", "x2 = self.end(torch.cat([self.two(x1), x1], 1))"),
+        answer="x2",
     ),
     "a_norm_without_tensors_of_two_numbers_of_channels": Program(
         shapes=((3, 4, 4),),
@@ -145,6 +176,114 @@ def test_a_find_is_refused_in_words(name: str) -> None:
     outcome = examine(program)
     assert outcome.kind == "refused", f"{outcome.kind}: {outcome.reason}\n{outcome.detail}"
     assert words in outcome.detail
+
+
+_OTHER_SIZE = {
+    "a_view_by_a_size_that_is_a_number": Program(
+        shapes=((1, 3, 3),),
+        layers=(
+            "self.one = nn.Conv2d(1, 1, 3, stride=2)",
+            "self.two = nn.ConvTranspose2d(1, 1, 3)",
+            "self.end = nn.Conv2d(1, 1, 1)",
+        ),
+        lines=("x1 = self.two(self.one(x0))", "x2 = x1.view(x1.shape[0], -1, 3)"),
+        answer='{"logits": self.end(x0), "other": x2}',
+    ),
+    "axes_of_one_position_that_are_exchanged": Program(
+        shapes=((3, 3, 3),),
+        layers=("self.one = nn.Conv2d(3, 2, 3, stride=3, padding=1)", "self.end = nn.Linear(1, 4)"),
+        lines=("x1 = self.one(x0).std(-3, keepdim=False)", "x2 = self.end(torch.permute(x1, (0, 2, 1)))"),
+        answer="x2",
+    ),
+    "a_product_of_one_position_with_its_transpose": Program(
+        shapes=((3, 3, 3),),
+        layers=("self.one = nn.Conv2d(3, 4, 3)", "self.end = nn.Conv2d(4, 2, 1)"),
+        lines=("x1 = self.one(x0)", "x2 = x1 @ x1.transpose(-2, -1)"),
+        answer="self.end(x2)",
+    ),
+    "a_mean_of_one_chunk_of_positions_with_the_other": Program(
+        shapes=((3, 3, 3),),
+        layers=(
+            "self.one = nn.Conv2d(3, 5, 3, stride=2, padding=1)",
+            "self.norm = nn.BatchNorm2d(5, track_running_stats=False)",
+            "self.end = nn.Conv2d(5, 2, 1)",
+        ),
+        lines=(
+            "x1, x2 = self.one(x0).chunk(2, dim=3)",
+            "x3 = self.norm(x2.mean((1, 2), keepdim=True) - x1)",
+            "x4 = self.end(x3)",
+        ),
+        answer="x4.mean((2, 3))",
+    ),
+    "a_split_of_one_row_into_rows_of_one": Program(
+        shapes=((1, 2, 2),),
+        layers=("self.one = nn.Linear(2, 2)", "self.end = nn.Linear(2, 3)"),
+        lines=("x1 = self.one(x0).unflatten(1, (1, 1))", "x2 = self.end(F.relu(x1))"),
+        answer="x2",
+    ),
+    "an_expansion_that_repeats_smaller_images_alone": Program(
+        shapes=((2, 3, 4),),
+        layers=("self.one = nn.Linear(4, 3)", "self.end = nn.Linear(3, 2)"),
+        lines=("x1 = self.one(x0).expand(-1, 2, 3, 3)", "x2 = self.end(x1)"),
+        answer="x2",
+    ),
+    "chunks_of_rows_of_images_of_one_width": Program(
+        shapes=((3, 4, 4),),
+        layers=("self.one = nn.Conv2d(3, 4, 3, padding=1)", "self.end = nn.Linear(4, 3)"),
+        lines=("x1, x2 = self.one(x0).chunk(2, dim=-2)", "x3 = self.end(x1)"),
+        answer="x3",
+    ),
+    "a_split_of_rows_into_rows_of_one": Program(
+        shapes=((2, 2, 2),),
+        layers=("self.one = nn.Conv2d(2, 2, 1)", "self.end = nn.Conv3d(2, 3, 1)"),
+        lines=("x1 = self.one(x0).unflatten(2, (2, 1))", "x2 = self.end(x1.clip(-0.5, 0.7))"),
+        answer="x2",
+    ),
+    "a_reshape_by_sizes_that_images_turned_round_have_as_well": Program(
+        shapes=((3, 2, 3),),
+        layers=("self.one = nn.Conv2d(3, 3, 1)", "self.end = nn.Conv2d(3, 2, 1, stride=2)"),
+        lines=(
+            "x1 = self.one(x0).reshape(x0.shape[0], 3, 1, 2, 3)",
+            "x2 = x1.transpose(1, 2).reshape(x0.shape[0], -1, 2, 3)",
+        ),
+        answer="self.end(x2)",
+    ),
+    "a_view_by_sizes_that_images_turned_round_have_as_well": Program(
+        shapes=((1, 2, 3),),
+        layers=("self.one = nn.Conv2d(1, 6, 1, stride=2)", "self.end = nn.Conv3d(6, 3, 1)"),
+        lines=("x1 = self.one(x0).view(x0.shape[0], 6, 1, 1, 2)", "x2 = self.end(x1)"),
+        answer="x2",
+    ),
+    "a_constant_compared_with_a_table_that_repeats_one_position": Program(
+        shapes=((3, 3, 3),),
+        layers=(
+            "self.one = nn.Conv2d(3, 1, 1, stride=2, bias=False)",
+            "self.table = nn.Parameter(torch.ones((1, 2, 2)))",
+            "self.end = nn.Conv2d(1, 2, 1, bias=False)",
+        ),
+        lines=("x1 = self.one(x0)", "x2 = torch.where(torch.ge(x1, self.table), x1, 0.5)"),
+        answer="self.end(x2)",
+    ),
+    "a_sum_with_a_constant_that_is_longer_in_smaller_images": Program(
+        shapes=((3, 4, 4),),
+        layers=(
+            "self.stem = nn.Conv2d(3, 3, 1)",
+            "self.one = nn.Conv2d(3, 4, 1, stride=2, bias=False)",
+            "self.two = nn.Conv2d(3, 4, 2, stride=2)",
+            "self.end = nn.Conv2d(4, 2, 1)",
+        ),
+        lines=("x1 = self.one(self.stem(x0)) + self.two(x0)",),
+        answer="self.end(x1)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", _OTHER_SIZE)
+@pytest.mark.parametrize("seed", range(2))
+def test_a_find_is_the_network_at_other_sizes_as_well(name: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("generated.examine.zlib.crc32", lambda _: seed)
+    outcome = examine(_OTHER_SIZE[name])
+    assert outcome.kind == "ok", f"{outcome.kind}: {outcome.reason}\n{outcome.detail}"
 
 
 _SIZED = (

@@ -60,7 +60,7 @@ class OddOnly(EvenPadded):
     """Even sizes are refused."""
 
     def forward(self, images: Tensor) -> Tensor:
-        if images.shape[2] % 2 == 0:
+        if any(size % 2 == 0 for size in images.shape[2:]):
             raise ValueError("even")
         return super().forward(images)
 

@@ -96,7 +96,7 @@ RECORDS = (
     ),
     # To masks and integers; of numbers to numbers it is the input.
     replace(elementwise_operation("Tensor.to", Family.COMPARISON), recorded_as=RecordedAs.ITS_INPUT),
-    OperationRecord(name="Tensor.type_as", propagate=typed, recorded_as=RecordedAs.ITS_INPUT),
+    OperationRecord(name="Tensor.type_as", propagate=typed, keeps_shape=True, recorded_as=RecordedAs.ITS_INPUT),
     # Of the second tensor it takes the size alone, which has these channels as well.
     elementwise_operation("Tensor.expand_as"),
     *(

@@ -25,14 +25,17 @@ from studentsearch.graph.operations.shrinking import Left, Shrinking
 
 _F = "torch.nn.functional."
 _REGROUPING = "torch.reshape Tensor.reshape Tensor.view_as Tensor.reshape_as"
-_REGROUPING_AXES = "torch.flatten torch.unflatten Flatten Unflatten"
+_FLATTENING = "torch.flatten Flatten"
+_SPLITTING_AXES = "torch.unflatten Unflatten"
 _PERMUTING = "permute transpose swapaxes swapdims movedim moveaxis"
-_COMMUTING = """
-    torch.squeeze torch.unsqueeze torch.t torch.pixel_shuffle torch.pixel_unshuffle PixelShuffle PixelUnshuffle
-"""
+_COMMUTING = "torch.squeeze torch.unsqueeze torch.t"
+_SHUFFLING = "torch.pixel_shuffle torch.pixel_unshuffle PixelShuffle PixelUnshuffle"
 _PICKING = """
-    operator.getitem torch.narrow torch.select torch.flip torch.roll torch.channel_shuffle Tensor.expand Tensor.repeat
-    torch.tile torch.repeat_interleave ChannelShuffle torch.broadcast_to torch.rot90 torch.fliplr torch.flipud
+    torch.narrow torch.select torch.flip torch.roll torch.channel_shuffle ChannelShuffle torch.rot90 torch.fliplr
+    torch.flipud
+"""
+_PICKING_BY_SIZES = """
+    operator.getitem Tensor.expand Tensor.repeat torch.tile torch.repeat_interleave torch.broadcast_to
     torch.index_select
 """
 _SPLITTING = "chunk split tensor_split unbind split_with_sizes"
@@ -157,10 +160,19 @@ def _record(name: str, movement: Movement) -> OperationRecord:
 
 RECORDS = (
     *(_record(name, Movement(regroups=True)) for name in _REGROUPING.split()),
-    *(_record(name, Movement(regroups=True, commutes=True)) for name in _REGROUPING_AXES.split()),
-    *(_record(f"torch.{name}", Movement(permutes=True, commutes=True)) for name in _PERMUTING.split()),
-    *(_record(name, Movement(commutes=True)) for name in _COMMUTING.split()),
-    *(_record(name, Movement()) for name in _PICKING.split()),
+    *(_record(name, Movement(regroups=True, commutes=True)) for name in _FLATTENING.split()),
+    *(
+        _record(name, Movement(regroups=True, commutes=True, holds_at_every_size=True))
+        for name in _SPLITTING_AXES.split()
+    ),
+    *(
+        _record(f"torch.{name}", Movement(permutes=True, commutes=True, holds_at_every_size=True))
+        for name in _PERMUTING.split()
+    ),
+    *(_record(name, Movement(commutes=True, holds_at_every_size=True)) for name in _COMMUTING.split()),
+    *(_record(name, Movement(commutes=True)) for name in _SHUFFLING.split()),
+    *(_record(name, Movement(holds_at_every_size=True)) for name in _PICKING.split()),
+    *(_record(name, Movement()) for name in _PICKING_BY_SIZES.split()),
     *(_record(f"torch.{name}", Movement(splits=True)) for name in _SPLITTING.split()),
     *ungated(f"{_F}{name}" for name in ("channel_shuffle", "pixel_shuffle", "pixel_unshuffle")),
 )

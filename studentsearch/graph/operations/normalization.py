@@ -250,6 +250,7 @@ RECORDS = (
             on_constants=_OF_CHANNELS,
             shrinking=Shrinking(resized=counting("num_features"), roles=_ROLES),
             has_tensors=True,
+            keeps_shape=True,
         )
         for kind in ("Batch", "Instance")
         for n in (1, 2, 3)
@@ -261,10 +262,16 @@ RECORDS = (
         on_constants=_OF_CHANNELS,
         shrinking=Shrinking(resized=with_sizes(_group_norm_sizes), roles=_ROLES),
         has_tensors=True,
+        keeps_shape=True,
     ),
     # Its tensors are as many as features, and features are kept all.
     OperationRecord(
-        name="LayerNorm", family=Family.NORM, propagate=layer_norm, on_constants=_OF_FEATURES, has_tensors=True
+        name="LayerNorm",
+        family=Family.NORM,
+        propagate=layer_norm,
+        on_constants=_OF_FEATURES,
+        has_tensors=True,
+        keeps_shape=True,
     ),
     OperationRecord(
         name="RMSNorm",
@@ -273,6 +280,7 @@ RECORDS = (
         on_constants=_OF_FEATURES,
         shrinking=Shrinking(resized=lambda left: left.node.operation, roles=_ROLES),
         has_tensors=True,
+        keeps_shape=True,
     ),
     OperationRecord(
         name="PReLU",
@@ -281,10 +289,11 @@ RECORDS = (
         on_constants=_OF_CHANNELS,
         shrinking=Shrinking(resized=_prelu_resized, roles=_ROLES),
         has_tensors=True,
+        keeps_shape=True,
         is_homogeneous=True,
     ),
-    OperationRecord(name="LocalResponseNorm", propagate=all_channels),
-    OperationRecord(name=f"{_F}local_response_norm", propagate=all_channels),
+    OperationRecord(name="LocalResponseNorm", propagate=all_channels, keeps_shape=True),
+    OperationRecord(name=f"{_F}local_response_norm", propagate=all_channels, keeps_shape=True),
     *(as_layer(name, form, is_permitted=name in _PERMITTED_CALLS) for name, form in _norm_forms().items()),
     *ungated(("CrossMapLRN2d", "torch.renorm")),
 )

@@ -44,12 +44,14 @@ class Movement:
         permutes: Exchanges axes.
         commutes: The same words do it to fewer channels; without it, it picks entries of these channels only.
         splits: Gives several tensors, each a part of the input.
+        holds_at_every_size: The same words do it to images of other sizes.
     """
 
     regroups: bool = False
     permutes: bool = False
     commutes: bool = False
     splits: bool = False
+    holds_at_every_size: bool = False
 
 
 class RecordedAs(Enum):
@@ -119,6 +121,8 @@ class OperationRecord:
         on_constants: What it makes of constants.
         shrinking: How it is written for fewer channels; None where nothing of it counts channels.
         weight_axes: Where its weight has the channels that it mixes, each of which may have a gate: a reader.
+        keeps_shape: Whether its output has the shape of its first input, for images of every size; known of elementwise
+            operations without it.
         has_tensors: Whether it has tensors of its own, so that calls at one path must agree.
         has_parts: Whether its tensors lie in parts of it (attention); it is then kept as it is.
         is_permitted: Whether a student from a file may contain it.
@@ -138,6 +142,7 @@ class OperationRecord:
     on_constants: OnConstants = NOT_FOLDED
     shrinking: Shrinking | None = None
     weight_axes: WeightAxes | None = None
+    keeps_shape: bool = False
     has_tensors: bool = False
     has_parts: bool = False
     is_permitted: bool = True

@@ -109,6 +109,7 @@ RECORDS = (
         macs=_attention_macs,
         has_tensors=True,
         has_parts=True,
+        keeps_shape=True,
         is_counted_by_thop=False,
     ),
     *(

@@ -12,7 +12,7 @@ _F = "torch.nn.functional."
 _NORMS = frozenset({"torch.norm", "torch.linalg.vector_norm"})
 _REDUCTIONS = ("mean", "sum", "amax", "amin", "var", "std", "prod", "logsumexp", "norm", "linalg.vector_norm")
 _UNGATED = """
-    argmax argmin argsort count_nonzero cummax cummin cumprod cumsum diff logcumsumexp median mode nanmean nanmedian
+    argmax argmin argsort count_nonzero cummax cummin cumprod diff logcumsumexp median mode nanmean nanmedian
     nanquantile nansum quantile sort std_mean topk trapezoid var_mean kthvalue all any
 """
 _UNGATED_FFT = """
@@ -88,12 +88,16 @@ RECORDS = (
         OperationRecord(name=name, recorded_as=RecordedAs.EXTREME, is_permitted=False)
         for name in ("torch.max", "torch.min")
     ),
-    *(OperationRecord(name=name, propagate=all_channels) for name in ("Softmax", "Softmax2d", "LogSoftmax", "Softmin")),
     *(
-        OperationRecord(name=name, propagate=_SOFTMAX)
+        OperationRecord(name=name, propagate=all_channels, keeps_shape=True)
+        for name in ("Softmax", "Softmax2d", "LogSoftmax", "Softmin")
+    ),
+    *(
+        OperationRecord(name=name, propagate=_SOFTMAX, keeps_shape=True)
         for name in (f"{_F}softmax", f"{_F}log_softmax", f"{_F}softmin", "torch.softmax", "torch.log_softmax")
     ),
-    OperationRecord(name=f"{_F}normalize", propagate=mixing_along("dim", 2, 1)),
+    OperationRecord(name=f"{_F}normalize", propagate=mixing_along("dim", 2, 1), keeps_shape=True),
+    OperationRecord(name="torch.cumsum", keeps_shape=True),
     *ungated(f"torch.{name}" for name in _UNGATED.split()),
     *ungated(f"torch.fft.{name}" for name in _UNGATED_FFT.split()),
 )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from studentsearch.graph.links import Link, same, taking
-from studentsearch.graph.network import Argument
-from studentsearch.graph.operations.constants import MOVED
+from studentsearch.graph.network import Argument, Node
+from studentsearch.graph.operations.constants import MOVED, OnConstants
 from studentsearch.graph.operations.operation_record import Family, OperationRecord, elementwise_operation, ungated
 from studentsearch.graph.operations.propagation import Applied, Propagation, all_channels, elementwise
 from studentsearch.graph.operations.shrinking import Left, Shrinking, counting, with_sizes
@@ -111,6 +111,17 @@ def constant(applied: Applied) -> Propagation:
     return Propagation(axis=axis, dependencies=dependencies)
 
 
+def _joins_channels(node: Node) -> bool:
+    return node.operation.integer("axis") == node.axis + 1
+
+
+# Along positions different numbers may come to stand in one channel.
+_JOINED = OnConstants(
+    keeps=lambda node: MOVED.keeps(node) and _joins_channels(node),
+    value=lambda inputs: MOVED.value(inputs) if _joins_channels(inputs.node) else None,
+)
+
+
 def _parameter_sizes(left: Left) -> dict[str, Argument]:
     """The shape with the channels that are left; a tensor may have fewer axes than what it is broadcast to."""
     node = left.node
@@ -133,7 +144,7 @@ RECORDS = (
     elementwise_operation("Add", Family.STRUCTURE),
     elementwise_operation("Identity", Family.STRUCTURE, is_homogeneous=True),
     OperationRecord(
-        name="Concat", family=Family.STRUCTURE, propagate=concatenation, on_constants=MOVED, is_homogeneous=True
+        name="Concat", family=Family.STRUCTURE, propagate=concatenation, on_constants=_JOINED, is_homogeneous=True
     ),
     OperationRecord(
         name="Select", family=Family.STRUCTURE, propagate=selection, on_constants=MOVED, is_homogeneous=True

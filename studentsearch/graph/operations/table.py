@@ -68,6 +68,11 @@ def is_elementwise(operation: Operation) -> bool:
     return record is not None and record.is_elementwise
 
 
+def has_window(operation: Operation) -> bool:
+    """Whether an operation moves a window over positions: convolutions and pooling."""
+    return is_of(operation, Family.CONVOLUTION, Family.TRANSPOSED_CONVOLUTION, Family.POOLING)
+
+
 def is_movement(operation: Operation) -> bool:
     """Whether an operation moves data and computes nothing."""
     return is_of(operation, Family.MOVEMENT)

@@ -6,8 +6,9 @@ Such an operation is run on the numbers of its input's entries. Where a chain of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,6 +16,7 @@ from studentsearch.graph.arguments import BATCH, INPUT, Argument
 from studentsearch.graph.links import Indices
 from studentsearch.graph.network import Node, Operation, call
 from studentsearch.graph.operations.movements import channels_of, numbers, run
+from studentsearch.graph.operations.propagation import Applied
 from studentsearch.graph.operations.table import movement_of
 
 
@@ -93,9 +95,76 @@ def picked_channels(base: Node, entries: Tensor) -> Indices | None:
     return channels.numpy() if torch.equal(rows, expected) else None
 
 
+def picks_at_every_size(value: Moved, channels: Indices) -> bool:
+    """Whether a chain of movements that picks channels of images of one size does so of larger ones.
+
+    An exchange of two axes of size 1, or a part as long as the whole, changes nothing at this size alone.
+
+    Args:
+        value: What was moved.
+        channels: What `picked_channels` found.
+
+    Returns:
+        True also where the movements name sizes, so that nothing can be said of others.
+    """
+    base = value.base
+    shape = tuple(size if axis == base.axis else size + 1 + axis for axis, size in enumerate(base.shape))
+    larger = replace(base, shape=shape)
+    try:
+        entries = _run_all(value, numbers(shape))
+    except (IndexError, RuntimeError):
+        return True
+    picked = picked_channels(larger, entries)
+    return picked is not None and np.array_equal(picked, channels)
+
+
+def _run_all(value: Moved, entries: Tensor) -> Tensor:
+    return run(value.operation, entries if value.parent is None else _run_all(value.parent, entries))
+
+
 def _rows(entries: Tensor, axis: int) -> Tensor:
     """The entries with one row for every index of an axis: `[size of the axis, all others]`."""
     return entries.movedim(axis, 0).reshape(entries.shape[axis], -1)
+
+
+def regrouping(operation: Operation, source: Node, after: tuple[int, ...]) -> tuple[Operation, ...]:
+    """A movement that joins or splits axes as calls that name these.
+
+    Args:
+        operation: The movement; one that names its axes keeps them, whatever other axes would do at this size.
+        source: The node that it reads.
+        after: Its shape without the batch.
+
+    Returns:
+        Calls of torch.flatten and torch.unflatten, in order.
+    """
+    applied, rank, arguments = (
+        Applied(operation=operation, sources=(), shape=after),
+        len(source.shape) + 1,
+        operation.arguments,
+    )
+    match operation.name:
+        case "torch.flatten" | "Flatten":
+            is_call = operation.kind == "Call"
+            start = applied.argument("start_dim", 1, 0) if is_call else arguments["start_dim"]
+            end = applied.argument("end_dim", 2, -1) if is_call else arguments["end_dim"]
+            assert isinstance(start, int)
+            assert isinstance(end, int)
+            if start % rank:
+                joins = start % rank < end % rank
+                return (call("torch.flatten", (INPUT, 0), start % rank, end % rank),) if joins else ()
+        case "torch.unflatten" | "Unflatten":
+            is_call = operation.kind == "Call"
+            axis = applied.argument("dim", 1) if is_call else arguments["dim"]
+            sizes = applied.argument("sizes", 2) if is_call else arguments["unflattened_size"]
+            if isinstance(axis, int) and axis % rank and isinstance(sizes, tuple):
+                axis = axis % rank
+                known = after[axis - 1 : axis - 1 + len(sizes)]
+                split = call("torch.unflatten", (INPUT, 0), axis, known if axis == source.axis + 1 else sizes)
+                return (split,) if len(sizes) > 1 else ()
+        case _:
+            pass
+    return regrouped(source.shape, after)
 
 
 def regrouped(before: tuple[int, ...], after: tuple[int, ...]) -> tuple[Operation, ...]:
@@ -138,7 +207,7 @@ def of_any_size(operation: Operation, source: Node) -> Operation:
         return operation
     tensor, axis, sizes = arguments
     assert isinstance(sizes, tuple)
-    return call("torch.unflatten", tensor, axis, (-1, *sizes[1:]))
+    return operation if -1 in sizes else call("torch.unflatten", tensor, axis, (-1, *sizes[1:]))
 
 
 def _groups(before: tuple[int, ...], after: tuple[int, ...]) -> list[tuple[int, int]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from studentsearch.errors import UnsupportedGraphError
 from studentsearch.graph.arguments import Argument
 from studentsearch.graph.names import step_name
@@ -15,7 +17,8 @@ from studentsearch.graph.recording.movement import (
     moves_batch,
     of_any_size,
     picked_channels,
-    regrouped,
+    picks_at_every_size,
+    regrouping,
     with_batch_first,
 )
 from studentsearch.graph.recording.recorded_calls import MIXED
@@ -48,19 +51,19 @@ class NodeWriter:
 
     def _settle(self, value: Moved) -> Node:
         channels = picked_channels(value.base, value.entries)
-        if channels is not None:
+        if channels is not None and picks_at_every_size(value, channels):
             return self.select(value.base, tuple(channels.tolist()))
         value = with_batch_first(value)
         if value.entries.shape[0] != 1 or moves_batch(_all_arguments(value.operation)):
             raise UnsupportedGraphError(MIXED)
         source = value.base if value.parent is None else self.moved(value.parent)
         if movement_of(value.operation).regroups:
-            for operation in regrouped(source.shape, value.shape):
+            for operation in regrouping(value.operation, source, value.shape):
                 source = self._moved_node(of_any_size(operation, source), source)
             return source
-        own = run(value.operation, numbers(source.shape))
-        channels = picked_channels(source, own)
-        if channels is not None:
+        alone = replace(value, base=source, entries=run(value.operation, numbers(source.shape)), parent=None)
+        channels = picked_channels(source, alone.entries)
+        if channels is not None and picks_at_every_size(alone, channels):
             return self.select(source, tuple(channels.tolist()))
         return self._moved_node(value.operation, source)
 
