@@ -7,6 +7,7 @@
 from pathlib import Path
 
 from studentsearch import load
+from studentsearch.decoding import JsonValue
 from studentsearch.jobs.count import count
 from studentsearch.jobs.distill import DistillOptions, distill
 from studentsearch.jobs.evaluate import EvaluatedModel, EvaluateOptions, evaluate
@@ -14,17 +15,17 @@ from studentsearch.jobs.export import ExportedFile, export
 from studentsearch.jobs.method_options import MethodOptions
 from studentsearch.jobs.options import ComputeOptions, DataOptions
 from studentsearch.jobs.outcome import DistilledStudent
-from studentsearch.jobs.recipe import TrainingRecipe, default_training_recipe
+from studentsearch.jobs.recipe import default_training_recipe
 from studentsearch.jobs.search import search
 from studentsearch.jobs.search_options import SearchOptions
-from studentsearch.jobs.search_state import FoundStudent
 from studentsearch.jobs.study import study
 from studentsearch.jobs.study_options import StudyOptions
 from studentsearch.jobs.teach import TeachOptions, TrainedNetwork, teach
+from studentsearch.records.counts import Counts
+from studentsearch.records.recipe import TrainingRecipe
+from studentsearch.records.results import FoundStudent
 from studentsearch.report import compare, report_json
-from studentsearch.runs.files import JsonValue
 from studentsearch.search.recipe import Objective, SearchRecipe, as_printed
-from studentsearch.student.counts import Counts
 
 __all__ = [
     "ComputeOptions",

@@ -1,11 +1,14 @@
-"""Files that others may have written, read with a bound on size, and JSON decoded into typed facts or refused."""
+"""Files that others may have written, read with a bound on size; JSON decoded into typed facts, and facts as JSON."""
 
 from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import Field, fields, is_dataclass
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
@@ -14,7 +17,20 @@ from studentsearch.errors import InputFileError, StudentSearchError
 MAX_JSON_BYTES = 64 * 1024 * 1024
 """Bound on a JSON file. The largest config.json seen, of a network with 1,900 layers, has 3 MB."""
 
+LEFT_OUT: Mapping[str, bool] = MappingProxyType({"is_left_out": True})
+"""Metadata of a field that `as_json` leaves out where it is None."""
 Facts = TypeVar("Facts")
+
+if TYPE_CHECKING:
+    JsonValue: TypeAlias = bool | int | float | str | Sequence["JsonValue"] | Mapping[str, "JsonValue"] | None
+else:
+    JsonValue = object  # the decoder has no recursive types; what it decodes as an object are JSON values
+
+
+class Record(Protocol):
+    """A dataclass whose fields are JSON values, records, or sequences and mappings of these."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
 
 def read_regular_file(path: Path, *, max_bytes: int, cure: str) -> bytes:
@@ -144,6 +160,31 @@ def read_json(
     """
     content = read_regular_file(path, max_bytes=max_bytes, cure=cure)
     return decode_json(content, form, source=str(path), cure=cure, error_class=error_class)
+
+
+def as_json(record: Record) -> dict[str, JsonValue]:
+    """A record as a JSON object; `decode_json` with its class gives it back.
+
+    Args:
+        record: The facts.
+
+    Returns:
+        The fields by name, in order; those marked `LEFT_OUT` only where they are not None.
+    """
+    values = {field.name: (getattr(record, field.name), field.metadata == LEFT_OUT) for field in fields(record)}
+    return {name: _json_value(value) for name, (value, may_miss) in values.items() if not (may_miss and value is None)}
+
+
+def _json_value(value: object) -> JsonValue:
+    if is_dataclass(value) and not isinstance(value, type):
+        return as_json(value)
+    if isinstance(value, Mapping):
+        return {str(key): _json_value(entry) for key, entry in value.items()}
+    if isinstance(value, tuple | list):
+        return [_json_value(entry) for entry in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"a {type(value).__name__} in a record is no JSON value")
 
 
 def _one_line(error: Exception) -> str:

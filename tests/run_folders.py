@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from studentsearch.runs.files import JsonValue
+from studentsearch.decoding import JsonValue
 from studentsearch.runs.folder import RunFolder
 
 CONFIGURATION: dict[str, JsonValue] = {"steps": 100, "rule": {"rate": 0.1, "cap": None}, "budgets": [3, 2]}

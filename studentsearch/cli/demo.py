@@ -83,8 +83,9 @@ def _conclude(out: Path) -> None:
         DivergedError: It lost more than a point of accuracy.
     """
     from studentsearch.jobs.count import count
+    from studentsearch.records.names import STUDENT_FOLDER
 
-    folder = out / "distill" / "student"
+    folder = out / "distill" / STUDENT_FOLDER
     share = count(str(folder)).macs / count(_TEACHER).macs
     teacher, student = _evaluate(_TEACHER), _evaluate(str(folder))
     typer.echo(f"multiply-accumulates: {share:.1%} of the teacher's")

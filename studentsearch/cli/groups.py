@@ -14,7 +14,7 @@ from studentsearch.cli.options import given
 
 if TYPE_CHECKING:
     from studentsearch.jobs.options import ComputeOptions, DataOptions
-    from studentsearch.jobs.recipe import TrainingRecipe
+    from studentsearch.records.recipe import TrainingRecipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,10 +9,10 @@ from torch import Tensor
 from studentsearch.data.augment import augment
 from studentsearch.data.augmentation import Augmentation
 from studentsearch.data.dataset import Images
-from studentsearch.data.normalization import Normalization
 from studentsearch.data.transfer import send
 from studentsearch.errors import UsageError
 from studentsearch.randomness import generator
+from studentsearch.records.normalization import Normalization
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -11,6 +11,7 @@ from torch import Tensor
 from studentsearch.data.augmentation import Augmentation
 from studentsearch.data.mapped import MappedPixels, Pixels
 from studentsearch.errors import InputFileError
+from studentsearch.records.normalization import Normalization
 
 _CHUNK_BYTES = 1 << 24
 
@@ -122,15 +123,7 @@ class Dataset:
         return channels, height, width
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChannelStatistics:
-    """Mean and standard deviation of each channel, in 0..1, rounded to 4 digits."""
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-
-def channel_statistics(images: Images) -> ChannelStatistics:
+def channel_statistics(images: Images) -> Normalization:
     """The mean and the standard deviation of each channel of the images, in one pass over the pixels.
 
     A channel that never changes counts as one grey level, so that pixels can be divided by the figure.
@@ -144,7 +137,7 @@ def channel_statistics(images: Images) -> ChannelStatistics:
     levels = _histograms(images)
     means = [_moment(counts, power=1, around=0.0) for counts in levels]
     deviations = [_moment(counts, power=2, around=mean) ** 0.5 for counts, mean in zip(levels, means, strict=True)]
-    return ChannelStatistics(
+    return Normalization(
         mean=tuple(round(mean / 255, 4) for mean in means),
         std=tuple(round((deviation or 1.0) / 255, 4) for deviation in deviations),
     )

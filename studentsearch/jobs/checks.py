@@ -22,7 +22,8 @@ from studentsearch.models.library_names import names_library_weights
 from studentsearch.models.names import canonical_name, find_network, model_names, require_model_name
 from studentsearch.models.published import require_published
 from studentsearch.models.weights_file import embedded_weights, require_weights_file
-from studentsearch.records.student import CONFIG_NAME, WEIGHTS_NAME, has_student_files
+from studentsearch.records.names import CONFIG_NAME, STUDENT_FOLDER, STUDENTS_FOLDER, WEIGHTS_NAME
+from studentsearch.records.student import has_student_files
 from studentsearch.runs.manifest import read_manifest
 from studentsearch.runs.place import require_file_place, require_place
 from studentsearch.units import require_budget
@@ -300,7 +301,7 @@ def is_found_student(student: str | Path) -> bool:
 def _require_files(folder: Path, names: Sequence[str]) -> None:
     missing = next((name for name in names if not (folder / name).is_file()), None)
     if missing is not None:
-        inside = [*sorted(folder.glob("students/*")), folder / "student"]
+        inside = [*sorted((folder / STUDENTS_FOLDER).glob("*")), folder / STUDENT_FOLDER]
         found = next((place for place in inside if has_student_files(place)), None)
         cure = "expected what search or distill wrote" if found is None else f"give one inside it, such as {found}"
         raise InputFileError(f"{folder}: no {missing}, so not a student folder; {cure}")

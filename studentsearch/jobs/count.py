@@ -10,7 +10,8 @@ from studentsearch.jobs.checks import require_count
 from studentsearch.jobs.gating import gating_lines
 from studentsearch.models.registry import build_model, usual_sizes
 from studentsearch.progress import Progress
-from studentsearch.student.counts import Counts, count_everything
+from studentsearch.records.counts import Counts
+from studentsearch.student.counts import count_everything
 from studentsearch.student.folder import is_student_folder, read_student
 from studentsearch.student.plain import plain_network
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,11 +9,12 @@ import torch
 from torch import nn
 
 from studentsearch.data.batches import in_order
+from studentsearch.decoding import as_json
 from studentsearch.engine.evaluate import TIMED_IMAGES, milliseconds_per_image
 from studentsearch.engine.runtime import Runtime, open_runtime
 from studentsearch.errors import UsageError
 from studentsearch.jobs.checks import is_found_student, require_distill, teacher_choices
-from studentsearch.jobs.distilled import read_distilled
+from studentsearch.jobs.distilled import distilled_student, read_distilled
 from studentsearch.jobs.knowledge import (
     advice,
     compared_temperature,
@@ -29,15 +29,14 @@ from studentsearch.jobs.opening import (
     OpenedData,
     OpenedModel,
     data_facts,
-    environment_facts,
     judge,
     open_data,
     open_model,
+    run_facts,
 )
 from studentsearch.jobs.options import ComputeOptions, DataOptions
 from studentsearch.jobs.outcome import DistilledStudent, Trained
-from studentsearch.jobs.outputs import logits_configuration
-from studentsearch.jobs.recipe import TrainingRecipe
+from studentsearch.jobs.outputs import stated_output
 from studentsearch.jobs.students import (
     Init,
     OpenedStudent,
@@ -57,15 +56,18 @@ from studentsearch.jobs.training import Training
 from studentsearch.outputs import OutputPlace
 from studentsearch.own_function import PREFIX, import_own_function, require_typed
 from studentsearch.progress import Progress, SilentProgress
-from studentsearch.records.student import TeacherRecord
-from studentsearch.runs.files import JsonValue
+from studentsearch.records.configuration import DistillConfiguration, NamedTeacher
+from studentsearch.records.counts import Counts
+from studentsearch.records.names import BEST_STUDENT_FOLDER, STUDENT_FOLDER, VIA_FOLDER
+from studentsearch.records.origin import Origin
+from studentsearch.records.recipe import TrainingRecipe
+from studentsearch.records.results import NetworkFacts, TeacherAccuracy, TrainingResults
+from studentsearch.records.training import TeacherRecord
 from studentsearch.runs.folder import RunFolder
 from studentsearch.runs.hold import hold_run_folder
 from studentsearch.runs.manifest import is_finished, read_manifest
-from studentsearch.student.counts import Counts, count_everything
-from studentsearch.student.folder import Origin, student_files
-
-_VIA = "via"
+from studentsearch.student.counts import count_everything
+from studentsearch.student.folder import student_files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,12 +137,10 @@ def distill(options: DistillOptions, progress: Progress | None = None) -> Distil
 def _held_distill(options: DistillOptions, listener: Progress) -> DistilledStudent:
     runtime = open_runtime(options.compute.device, options.compute.precision, options.compute.threads)
     parts = _open(options, listener)
-    facts = environment_facts(runtime, options.compute.seed) | {
-        "data": data_facts(parts.data),
-        "student": str(parts.student.folder or options.student),
-    }
+    student = str(parts.student.folder or options.student)
+    facts = run_facts(runtime, options.compute.seed, parts.data, student=student)
     configuration = _configuration(options, parts, runtime)
-    run = RunFolder.begin(options.out, kind="distill", configuration=configuration, facts=facts)
+    run = RunFolder.begin(options.out, kind="distill", configuration=as_json(configuration), facts=as_json(facts))
     if run.is_finished(listener.say):
         return read_distilled(run)
     if options.via is not None:
@@ -238,7 +238,7 @@ def _open_teachers(
 def _taught_between(options: DistillOptions, parts: _Parts, progress: Progress) -> OpenedModel:
     """The temporal network, taught by the teachers or read where it already was."""
     assert options.via is not None
-    out = options.out / _VIA
+    out = options.out / VIA_FOLDER
     if not is_finished(out):
         progress.say(f"first stage: {options.via} is taught, in {out}")
         stage = replace(
@@ -246,7 +246,7 @@ def _taught_between(options: DistillOptions, parts: _Parts, progress: Progress) 
         )
         distill(stage, progress)
         progress.say("second stage: it teaches the student")
-    return open_model(str(out / "student"), None, parts.data, options.data)
+    return open_model(str(out / STUDENT_FOLDER), None, parts.data, options.data)
 
 
 def _train(options: DistillOptions, parts: _Parts, runtime: Runtime, progress: Progress, run: RunFolder) -> Trained:
@@ -288,24 +288,23 @@ def _finish(
     teachers = tuple(accuracy(teacher.module, teacher.logits) for teacher in parts.teachers)
     _write_students(options, parts, trained, before, teachers, run)
     timed = next(iter(in_order(data.dataset.test, data.normalization, TIMED_IMAGES, runtime.device))).inputs
-    results: dict[str, JsonValue] = {
-        **trained.as_json(),
-        "student": student.counts.as_dict(),
-        "milliseconds_per_image": milliseconds_per_image(module, timed, runtime),
-        "teachers": [
-            {"name": teacher.name, "accuracy_test": reached}
+    results = TrainingResults(
+        last=trained.last,
+        best=trained.best,
+        roll_back=trained.roll_back,
+        student=NetworkFacts.of(student.counts),
+        milliseconds_per_image=milliseconds_per_image(module, timed, runtime),
+        teachers=tuple(
+            TeacherAccuracy(name=teacher.name, accuracy_test=reached)
             for teacher, reached in zip(parts.teachers, teachers, strict=True)
-        ],
-    }
-    if teachers:
-        results["teacher"] = {"accuracy_test": teachers[0]}
-    if before is not None:
-        results["before"] = {"accuracy_test": before}
-    files = [file for name in ("student", "student-best") for file in student_files(run.path / name)]
-    run.finish(results, run.hashes(files))
-    return DistilledStudent(
-        folder=run.path / "student", before=before, teachers=teachers, last=trained.last, best=trained.best
+        ),
+        teacher=NetworkFacts(accuracy_test=teachers[0]) if teachers else None,
+        before=None if before is None else NetworkFacts(accuracy_test=before),
     )
+    folders = (STUDENT_FOLDER, BEST_STUDENT_FOLDER)
+    files = [file for name in folders for file in student_files(run.path / name)]
+    run.finish(as_json(results), run.hashes(files))
+    return distilled_student(run.path, results)
 
 
 def _write_students(
@@ -323,8 +322,8 @@ def _write_students(
         for teacher, accuracy in zip(parts.teachers, accuracies, strict=True)
     ]
     for name, state, reached in (
-        ("student", trained.last_state, trained.last),
-        ("student-best", trained.best_state, trained.best),
+        (STUDENT_FOLDER, trained.last_state, trained.last),
+        (BEST_STUDENT_FOLDER, trained.best_state, trained.best),
     ):
         training = training_record(
             options.recipe,
@@ -363,25 +362,22 @@ def _teacher_counts(parts: _Parts) -> Counts:
     return count_everything(parts.teachers[0].module.cpu(), parts.teachers[0].network)
 
 
-def _configuration(options: DistillOptions, parts: _Parts, runtime: Runtime) -> dict[str, JsonValue]:
-    configuration: dict[str, JsonValue] = {
-        "student": parts.student.name,
-        "method": options.method.name,
-        "teachers": [
-            {"name": teacher.name, "sha256": teacher.sha256, **logits_configuration(teacher.logits)}
+def _configuration(options: DistillOptions, parts: _Parts, runtime: Runtime) -> DistillConfiguration:
+    return DistillConfiguration(
+        student=parts.student.name,
+        method=options.method.name,
+        teachers=tuple(
+            NamedTeacher(name=teacher.name, sha256=teacher.sha256, logits=stated_output(teacher.logits))
             for teacher in parts.teachers
-        ],
-        "terms": terms_as_json(options.method),
-        "data": data_facts(parts.data),
-        "init": options.init,
-        "precision": runtime.precision,
-        "seed": options.compute.seed,
-        "recipe": options.recipe.as_json(),
-        **logits_configuration(parts.student.logits),
-    }
-    optional: Mapping[str, str | None] = {
-        "student_sha256": parts.student.sha256,
-        "via": options.via,
-        "row": options.row or None,
-    }
-    return configuration | {name: value for name, value in optional.items() if value is not None}
+        ),
+        terms=terms_as_json(options.method),
+        data=data_facts(parts.data),
+        init=options.init,
+        precision=runtime.precision,
+        seed=options.compute.seed,
+        recipe=options.recipe,
+        logits=stated_output(parts.student.logits),
+        student_sha256=parts.student.sha256,
+        via=options.via,
+        row=options.row or None,
+    )

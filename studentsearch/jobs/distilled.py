@@ -1,27 +1,33 @@
-"""What a distillation left: as its job returns it, and as the manifest of a finished one holds it."""
+"""What a distillation left, as its job returns it, from what its manifest holds."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pathlib import Path
 
-from studentsearch.jobs.outcome import DistilledStudent, Judged
+from studentsearch.jobs.outcome import DistilledStudent
+from studentsearch.records.names import STUDENT_FOLDER
+from studentsearch.records.results import TrainingResults
 from studentsearch.runs.folder import RunFolder
-from studentsearch.runs.manifest import MANIFEST_NAME, decode_part
+from studentsearch.runs.manifest import decode_part
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Accuracy:
-    accuracy_test: float
+def distilled_student(run: Path, results: TrainingResults) -> DistilledStudent:
+    """What a distillation left.
 
+    Args:
+        run: The run folder.
+        results: What it found.
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Results:
-    """What a finished distillation left in its manifest."""
-
-    last: Judged
-    best: Judged
-    teachers: tuple[_Accuracy, ...]
-    before: _Accuracy | None = None
+    Returns:
+        Accuracies, and where the student lies.
+    """
+    return DistilledStudent(
+        folder=run / STUDENT_FOLDER,
+        before=None if results.before is None else results.before.accuracy_test,
+        teachers=tuple(teacher.accuracy_test for teacher in results.teachers or ()),
+        last=results.last,
+        best=results.best,
+    )
 
 
 def read_distilled(run: RunFolder) -> DistilledStudent:
@@ -33,11 +39,4 @@ def read_distilled(run: RunFolder) -> DistilledStudent:
     Returns:
         The same as when it finished.
     """
-    results = decode_part(run.manifest.results, _Results, source=f"{run.path / MANIFEST_NAME}: results")
-    return DistilledStudent(
-        folder=run.path / "student",
-        before=None if results.before is None else results.before.accuracy_test,
-        teachers=tuple(teacher.accuracy_test for teacher in results.teachers),
-        last=results.last,
-        best=results.best,
-    )
+    return distilled_student(run.path, decode_part(run.path, "results", run.manifest.results, TrainingResults))

@@ -6,13 +6,13 @@ import time
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from studentsearch.decoding import JsonValue
 from studentsearch.engine.runtime import open_runtime
 from studentsearch.jobs.checks import require_evaluate
 from studentsearch.jobs.opening import judge, open_data, open_model, published_normalization
 from studentsearch.jobs.options import ComputeOptions, DataOptions
 from studentsearch.own_function import require_typed
 from studentsearch.progress import Progress
-from studentsearch.runs.files import JsonValue
 from studentsearch.student.folder import is_student_folder, read_origin
 
 

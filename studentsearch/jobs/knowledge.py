@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor, nn
 
+from studentsearch.decoding import JsonValue
 from studentsearch.distill.adapters import Adapters
 from studentsearch.distill.cross_layer import point_pairs
 from studentsearch.distill.knowledge import Knowledge
@@ -21,7 +22,6 @@ from studentsearch.graph.network import Network
 from studentsearch.graph.outputs import network_place, toward_logits
 from studentsearch.jobs.method_options import MethodOptions, loss_weights
 from studentsearch.randomness import generator
-from studentsearch.runs.files import JsonValue
 from studentsearch.student.taps import tapped
 
 

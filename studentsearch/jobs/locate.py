@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from studentsearch.disk import real_path
 from studentsearch.errors import UsageError
+from studentsearch.records.names import MANIFEST_NAME
+from studentsearch.records.results import SearchResults
 from studentsearch.records.student import has_student_files
 from studentsearch.runs.inside import path_inside
-from studentsearch.runs.manifest import MANIFEST_NAME, decode_part, read_manifest
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
-    label: str
-    folder: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Results:
-    """What a search's manifest says of its students; a run of another kind has none."""
-
-    students: tuple[_Found, ...] = ()
+from studentsearch.runs.manifest import decode_part, read_manifest
 
 
 def locate_student(source: Path, budget: str | None) -> Path:
@@ -41,14 +29,14 @@ def locate_student(source: Path, budget: str | None) -> Path:
     """
     if has_student_files(source):
         return source
-    source_of = f"{source / MANIFEST_NAME}: results"
-    found = decode_part(read_manifest(source).results, _Results, source=source_of).students
-    if not found:
+    manifest = read_manifest(source)
+    if manifest.kind != "search" or not manifest.results:
         raise UsageError(
             f"{source} holds no finished search; run the search to its end, or give a student folder inside it"
         )
-    place = str(source / MANIFEST_NAME)
-    folders = {student.label: path_inside(source, student.folder, source=place) for student in found}
+    found = decode_part(source, "results", manifest.results, SearchResults).students
+    named_in = str(source / MANIFEST_NAME)
+    folders = {student.label: path_inside(source, student.folder, source=named_in) for student in found}
     label = budget or next(reversed(folders))
     if label not in folders:
         raise UsageError(f"{source} has no student {label}; it has {', '.join(folders)}")

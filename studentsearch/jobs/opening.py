@@ -16,7 +16,7 @@ from studentsearch import __version__
 from studentsearch.data.augmentation import Augmentation, parse_augmentation
 from studentsearch.data.batches import HeldOut, hold_out, in_order
 from studentsearch.data.dataset import Dataset, Images
-from studentsearch.data.normalization import Normalization, given_normalization
+from studentsearch.data.normalization import given_normalization
 from studentsearch.data.sources import open_dataset
 from studentsearch.decoding import decode_json
 from studentsearch.engine.evaluate import Evaluation, evaluate
@@ -35,7 +35,8 @@ from studentsearch.models.weights import load_weights, read_weights
 from studentsearch.models.weights_file import require_weights_file
 from studentsearch.outputs import ALONE, OutputPlace
 from studentsearch.progress import Progress
-from studentsearch.runs.files import JsonValue
+from studentsearch.records.facts import DataFacts, RunFacts, SearchTeacher
+from studentsearch.records.normalization import Normalization
 from studentsearch.runs.state_hash import state_sha256
 from studentsearch.runs.tensors import load_metadata
 from studentsearch.student.folder import is_student_folder, read_origin, read_student
@@ -194,21 +195,12 @@ def published_normalization(name: str, weights: Path | None, options: DataOption
 
 def library_normalization(name: str, weights: Path | None = None) -> Normalization | None:
     """The normalization that a library states for its network, or for those of its weights that are named."""
-    stated = library_statistics(name, weights)
-    return None if stated is None else Normalization(mean=stated.mean, std=stated.std)
+    return library_statistics(name, weights)
 
 
 def normalization_metadata(normalization: Normalization) -> dict[str, str]:
     """What a file of weights says in its header about the inputs it was trained with."""
     return {_NORMALIZATION_KEY: json.dumps({"mean": normalization.mean, "std": normalization.std})}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _StoredNormalization:
-    """What a header of weights may hold; `Normalization` checks the figures."""
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
 
 
 def _normalization_in(weights: Path) -> Normalization | None:
@@ -220,9 +212,8 @@ def _normalization_in(weights: Path) -> Normalization | None:
     if text is None:
         return None
     cure = "give --mean and --std"
-    stored = decode_json(text, _StoredNormalization, source=f"{weights}: normalization in its header", cure=cure)
     try:
-        return Normalization(mean=stored.mean, std=stored.std)
+        return decode_json(text, Normalization, source=f"{weights}: normalization in its header", cure=cure)
     except UsageError as error:
         raise InputFileError(f"{weights}: its header's {error}; {cure}") from error
 
@@ -238,25 +229,34 @@ def judge(
     return evaluate(module, in_order(images, normalization, EVALUATION_BATCH, runtime.device), runtime, logits)
 
 
-def environment_facts(runtime: Runtime, seed: int) -> dict[str, JsonValue]:
-    """Command, versions, device and seed, for a manifest."""
-    packages: dict[str, JsonValue] = {name: version(name) for name in ("torch", "torchvision", "safetensors")}
+def run_facts(
+    runtime: Runtime,
+    seed: int,
+    data: OpenedData,
+    *,
+    teacher: SearchTeacher | None = None,
+    student: str | None = None,
+) -> RunFacts:
+    """Command, versions, device, seed and data of a run, with the teacher of a search or a distillation's student."""
+    packages = {name: version(name) for name in ("torch", "torchvision", "safetensors")}
     program = Path(sys.argv[0]).name
-    command: list[JsonValue] = ["studentsearch" if program == "__main__.py" else program, *sys.argv[1:]]
-    return {
-        "command": command,
-        "versions": {"studentsearch": __version__, "python": platform.python_version(), **packages},
-        "device": runtime.name(),
-        "seed": seed,
-    }
+    return RunFacts(
+        command=("studentsearch" if program == "__main__.py" else program, *sys.argv[1:]),
+        versions={"studentsearch": __version__, "python": platform.python_version(), **packages},
+        device=runtime.name(),
+        seed=seed,
+        data=data_facts(data),
+        teacher=teacher,
+        student=student,
+    )
 
 
-def data_facts(data: OpenedData) -> dict[str, JsonValue]:
+def data_facts(data: OpenedData) -> DataFacts:
     """The facts about images that decide a run's outcome."""
-    return {
-        "name": data.dataset.name,
-        "fingerprint": data.dataset.fingerprint,
-        "augment": str(data.augmentation),
-        "mean": list(data.normalization.mean),
-        "std": list(data.normalization.std),
-    }
+    return DataFacts(
+        name=data.dataset.name,
+        fingerprint=data.dataset.fingerprint,
+        augment=str(data.augmentation),
+        mean=data.normalization.mean,
+        std=data.normalization.std,
+    )

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from studentsearch.data.dataset import Dataset
 from studentsearch.errors import UsageError
 from studentsearch.outputs import ALONE, Output, OutputPlace, choose_logits, outputs_of
-from studentsearch.runs.files import JsonValue
 from studentsearch.runs.tensors import load_metadata
 
 _LOGITS_KEY = "logits"
@@ -34,18 +33,19 @@ class TaughtOutput:
     training: OutputPlace = ALONE
     evaluation: OutputPlace = ALONE
 
-    def configuration(self) -> dict[str, JsonValue]:
-        """What a run's configuration says of it; nothing for a network of one output."""
-        return logits_configuration(self.evaluation if self.training == ALONE else self.training)
+    @property
+    def stated(self) -> str | None:
+        """What a run's configuration says of it; None for a network of one output."""
+        return stated_output(self.evaluation if self.training == ALONE else self.training)
 
     def metadata(self) -> dict[str, str]:
         """What the header of its weights says of it; nothing where one tensor is returned in evaluation mode."""
         return {} if self.evaluation == ALONE else {_LOGITS_KEY: str(self.evaluation)}
 
 
-def logits_configuration(logits: OutputPlace) -> dict[str, JsonValue]:
-    """What a run's configuration says of its logits; nothing for a network that returns these alone."""
-    return {} if logits == ALONE else {_LOGITS_KEY: str(logits)}
+def stated_output(logits: OutputPlace) -> str | None:
+    """What a run's manifest says of its logits; None for a network that returns these alone."""
+    return None if logits == ALONE else str(logits)
 
 
 def taught_output(module: nn.Module, dataset: Dataset, wanted: str | None, name: str) -> TaughtOutput:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from studentsearch.errors import UsageError
-from studentsearch.jobs.recipe import TrainingRecipe
+from studentsearch.records.recipe import TrainingRecipe
 
 _CROSS_LAYER = "Chou, Chiu and Liao, APSIPA Transactions on Signal and Information Processing 10, 2021, e18"
 _SEARCH = "Gu and Tresp, Search for Better Students to Learn Distilled Knowledge, 2020"

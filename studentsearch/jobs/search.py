@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from studentsearch.data.batches import Batches, normalize
+from studentsearch.decoding import as_json
 from studentsearch.disk import real_path
 from studentsearch.engine.evaluate import Evaluation
 from studentsearch.engine.loop import run_steps
@@ -25,22 +25,26 @@ from studentsearch.jobs.opening import (
     OpenedData,
     OpenedModel,
     data_facts,
-    environment_facts,
     judge,
     open_data,
     open_model,
     published_normalization,
+    run_facts,
 )
-from studentsearch.jobs.outputs import logits_configuration
+from studentsearch.jobs.outputs import stated_output
 from studentsearch.jobs.search_options import SearchOptions
-from studentsearch.jobs.search_state import FoundStudent, SearchResults, SearchState
+from studentsearch.jobs.search_state import SearchState
 from studentsearch.jobs.snapshot import TeacherFacts, search_origin, write_snapshot
 from studentsearch.jobs.teachers import check_teachers
 from studentsearch.progress import Progress, SilentProgress
-from studentsearch.runs.files import JsonValue
+from studentsearch.records.configuration import SearchConfiguration
+from studentsearch.records.facts import SearchTeacher
+from studentsearch.records.metrics import SearchRow, cells
+from studentsearch.records.names import STUDENTS_FOLDER
+from studentsearch.records.results import FoundStudent, NetworkFacts, RollBack, SearchResults
 from studentsearch.runs.folder import DAMAGED_CURE, RunFolder
 from studentsearch.runs.hold import hold_run_folder
-from studentsearch.runs.manifest import MANIFEST_NAME, changed_files, decode_part
+from studentsearch.runs.manifest import changed_files, decode_part
 from studentsearch.runs.tensors import require_fit
 from studentsearch.search.floor import smallest_macs
 from studentsearch.search.rush import RushError
@@ -91,11 +95,9 @@ def _held_search(options: SearchOptions, listener: Progress) -> tuple[FoundStude
     teacher = open_model(options.teacher, options.weights, data, options.data, listener, options.skip, options.logits)
     job = _Search(options, data, teacher, runtime, listener)
     check_teachers((teacher,), data, runtime, listener, temperature=options.recipe.objective.compared_temperature)
-    facts = environment_facts(runtime, options.compute.seed) | {
-        "data": data_facts(data),
-        "teacher": job.teacher_facts(),
-    }
-    return job.run(RunFolder.begin(options.out, kind="search", configuration=job.configuration(), facts=facts))
+    facts = run_facts(runtime, options.compute.seed, data, teacher=job.teacher_facts())
+    run = RunFolder.begin(options.out, kind="search", configuration=as_json(job.configuration()), facts=as_json(facts))
+    return job.run(run)
 
 
 class _Search:
@@ -141,43 +143,42 @@ class _Search:
         self._found: list[FoundStudent] = []
         self._files: dict[str, str] = {}
 
-    def configuration(self) -> dict[str, JsonValue]:
+    def configuration(self) -> SearchConfiguration:
         """Everything that decides the outcome."""
-        return {
-            "teacher": self._teacher.name,
-            "teacher_sha256": self._teacher.sha256,
-            **logits_configuration(self._teacher.logits),
-            "data": data_facts(self._data),
-            "budgets_macs": list(self._budgets),
-            "precision": self._runtime.precision,
-            "seed": self._options.compute.seed,
-            "recipe": self._recipe.as_json(),
-            "skip": list(self._options.skip),
-        }
+        return SearchConfiguration(
+            teacher=self._teacher.name,
+            teacher_sha256=self._teacher.sha256,
+            logits=stated_output(self._teacher.logits),
+            data=data_facts(self._data),
+            budgets_macs=self._budgets,
+            precision=self._runtime.precision,
+            seed=self._options.compute.seed,
+            recipe=as_json(self._recipe),
+            skip=self._options.skip,
+        )
 
-    def teacher_facts(self) -> dict[str, JsonValue]:
+    def teacher_facts(self) -> SearchTeacher:
         """The teacher as later jobs open it again."""
         weights, data = self._options.weights, self._options.data
-        return {
-            "name": self._teacher.name,
-            "weights": None if weights is None else str(real_path(weights)),
-            "sha256": self._teacher.sha256,
-            "data_root": None if data.data_root is None else str(real_path(data.data_root)),
-            "image_size": data.image_size,
-            "macs": self._facts.counts.macs,
-            "parameters": self._facts.counts.parameters,
-            **logits_configuration(self._teacher.logits),
-        }
+        return SearchTeacher(
+            name=self._teacher.name,
+            weights=None if weights is None else str(real_path(weights)),
+            sha256=self._teacher.sha256,
+            data_root=None if data.data_root is None else str(real_path(data.data_root)),
+            image_size=data.image_size,
+            macs=self._facts.counts.macs,
+            parameters=self._facts.counts.parameters,
+            logits=stated_output(self._teacher.logits),
+        )
 
     def run(self, run: RunFolder) -> tuple[FoundStudent, ...]:
         """Search until every budget is met."""
         if run.is_finished(self._progress.say):
-            source = f"{run.path / MANIFEST_NAME}: results"
-            return decode_part(run.manifest.results, SearchResults, source=source).students
+            return decode_part(run.path, "results", run.manifest.results, SearchResults).students
         self._continue(run)
         self._announce()
         self._take_steps(run)
-        run.finish(self._results(), self._files)
+        run.finish(as_json(self._results()), self._files)
         return tuple(self._found)
 
     def _take_steps(self, run: RunFolder) -> None:
@@ -239,19 +240,20 @@ class _Search:
 
     def _record(self, step: int, facts: StepFacts, run: RunFolder, *, images_per_second: float) -> None:
         is_kl = self._recipe.objective.kind == "kd"
-        run.append_metrics({
-            "step": step,
-            "loss": facts.loss,
-            "kl": facts.loss if is_kl else None,
-            "macs": facts.macs,
-            "target_macs": round(facts.target_macs),
-            "l2": facts.penalty,
-            "open_share": facts.open_share,
-            "gate_mean": facts.gate_mean,
-            "rate": facts.rate,
-            "images_per_second": images_per_second,
-            "seconds": self._seconds,
-        })
+        row = SearchRow(
+            step=step,
+            loss=facts.loss,
+            kl=facts.loss if is_kl else None,
+            macs=facts.macs,
+            target_macs=round(facts.target_macs),
+            l2=facts.penalty,
+            open_share=facts.open_share,
+            gate_mean=facts.gate_mean,
+            rate=facts.rate,
+            images_per_second=images_per_second,
+            seconds=self._seconds,
+        )
+        run.append_metrics(cells(row))
         told: dict[str, float | int | str] = {
             "kl" if is_kl else "loss": facts.loss,
             "macs": facts.macs,
@@ -289,7 +291,7 @@ class _Search:
     def _snapshot(self, step: int, run: RunFolder) -> FoundStudent:
         budget, macs = self._budgets[len(self._found)], self._stepper.macs
         label = budget_label(budget)
-        folder = Path("students") / label
+        folder = Path(STUDENTS_FOLDER) / label
         if not self._stepper.image_reaches_output():
             raise BudgetNotReachedError(
                 f"step {step}: the open gates leave no path from the image to the output; "
@@ -352,13 +354,13 @@ class _Search:
             f"{len(self._budgets)} students are written; give more --steps, or a larger --penalty where it is constant"
         )
 
-    def _results(self) -> dict[str, JsonValue]:
+    def _results(self) -> SearchResults:
         counts = self._facts.counts
-        return {
-            "students": [asdict(student) for student in self._found],
-            "teacher": {"macs": counts.macs, "parameters": counts.parameters},
-            **({} if self._rate_factor == 1 else {"roll_back": {"to_step": 0, "rate_factor": self._rate_factor}}),
-        }
+        return SearchResults(
+            students=tuple(self._found),
+            teacher=NetworkFacts(macs=counts.macs, parameters=counts.parameters),
+            roll_back=None if self._rate_factor == 1 else RollBack(to_step=0, rate_factor=self._rate_factor),
+        )
 
     def _save(self, run: RunFolder) -> None:
         state = SearchState(

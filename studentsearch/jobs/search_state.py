@@ -1,34 +1,11 @@
-"""What a search found, and what its checkpoints and its manifest hold of that."""
+"""What the checkpoints of a search hold beside its tensors."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FoundStudent:
-    """One student of a search.
-
-    Attributes:
-        label: Its budget in short, `90M`.
-        folder: Its folder, relative to the run's.
-        budget_macs: The budget.
-        macs: What it costs.
-        step: The step at which the count first was within the budget.
-        seconds: Time of search until then, evaluations left out.
-        accuracy_held_out: Top-1 in percent on the held-out training images, which the teacher may know by heart.
-        accuracy_test: Top-1 in percent on the test images, before any distilling.
-    """
-
-    label: str
-    folder: str
-    budget_macs: int
-    macs: int
-    step: int
-    seconds: float
-    accuracy_held_out: float
-    accuracy_test: float
+from studentsearch.records.results import FoundStudent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,10 +38,3 @@ class SearchState:
         """
         earlier = [f"{student.folder}/" for student in self.found if student.step < step]
         return any(line.startswith(folder) for line in changed for folder in earlier)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchResults:
-    """What a finished search left in its manifest."""
-
-    students: tuple[FoundStudent, ...]

@@ -19,11 +19,13 @@ from studentsearch.graph.gated_network import GatedNetwork
 from studentsearch.graph.macs import count_macs
 from studentsearch.graph.trace import trace
 from studentsearch.jobs.opening import OpenedData, OpenedModel
+from studentsearch.records.counts import Counts
+from studentsearch.records.origin import Origin
 from studentsearch.student.blocks import kept_by_block
 from studentsearch.student.build import build_with_weights
 from studentsearch.student.check import check_cut
-from studentsearch.student.counts import Counts, count_everything
-from studentsearch.student.folder import Origin, StudentRecord, write_student
+from studentsearch.student.counts import count_everything
+from studentsearch.student.folder import StudentRecord, write_student
 from studentsearch.student.restore import restore_norms
 from studentsearch.student.slice import Cut, cut
 

@@ -18,24 +18,19 @@ from studentsearch.graph.network import Network
 from studentsearch.graph.outputs import name_logits, network_place, with_logits
 from studentsearch.graph.trace import trace
 from studentsearch.jobs.building import fresh_model
-from studentsearch.jobs.outcome import Judged
 from studentsearch.jobs.outputs import refuse_several_inputs
-from studentsearch.jobs.recipe import TrainingRecipe
 from studentsearch.outputs import OutputPlace
-from studentsearch.records.student import TeacherRecord, TrainingRecord
+from studentsearch.records.counts import Counts
+from studentsearch.records.names import WEIGHTS_NAME
+from studentsearch.records.origin import Origin
+from studentsearch.records.recipe import TrainingRecipe
+from studentsearch.records.results import Reached
+from studentsearch.records.training import TeacherRecord, TrainingRecord
 from studentsearch.runs.files import file_sha256
 from studentsearch.student.build import build
 from studentsearch.student.check import check_cut
-from studentsearch.student.counts import Counts, count_everything
-from studentsearch.student.folder import (
-    WEIGHTS_NAME,
-    Origin,
-    StoredStudent,
-    StudentRecord,
-    read_student,
-    rewrite_weights,
-    write_student,
-)
+from studentsearch.student.counts import count_everything
+from studentsearch.student.folder import StoredStudent, StudentRecord, read_student, rewrite_weights, write_student
 from studentsearch.student.plain import plain_network
 from studentsearch.student.slice import cut
 
@@ -126,7 +121,7 @@ def open_named_student(name: str, dataset: Dataset, seed: int, logits: str | Non
 
 def training_record(
     recipe: TrainingRecipe,
-    reached: Judged,
+    reached: Reached,
     *,
     method: str,
     init: Init,

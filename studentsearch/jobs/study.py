@@ -14,8 +14,9 @@ from studentsearch.errors import RunInUseError
 from studentsearch.jobs.checks import require_study
 from studentsearch.jobs.distill import DistillOptions, distill
 from studentsearch.jobs.study_options import StudyOptions, study_rows
-from studentsearch.jobs.teach import WEIGHTS_NAME, TeachOptions, teach
+from studentsearch.jobs.teach import TeachOptions, teach
 from studentsearch.progress import Progress, SilentProgress
+from studentsearch.records.names import ROWS_FOLDER, TAUGHT_WEIGHTS_NAME, TEACHERS_FOLDER
 from studentsearch.runs.manifest import is_finished
 
 
@@ -69,7 +70,7 @@ def _run(run: _Run, words: str, listener: Progress) -> None:
 
 
 def _teacher_folder(options: StudyOptions, number: int) -> Path:
-    return options.out / "teachers" / str(number + 1)
+    return options.out / TEACHERS_FOLDER / str(number + 1)
 
 
 def _teachers(options: StudyOptions) -> Iterator[_Run]:
@@ -85,14 +86,14 @@ def _teachers(options: StudyOptions) -> Iterator[_Run]:
 
 
 def _students(options: StudyOptions) -> Iterator[_Run]:
-    every = tuple(_teacher_folder(options, number) / WEIGHTS_NAME for number in range(options.num_teachers))
+    every = tuple(_teacher_folder(options, number) / TAUGHT_WEIGHTS_NAME for number in range(options.num_teachers))
     for number in range(options.seeds):
         for row in study_rows(options.clipping):
             if options.rows and row.name not in options.rows:
                 continue
             distilling = DistillOptions(
                 student=options.student,
-                out=options.out / "rows" / row.name / f"seed-{options.compute.seed + number}",
+                out=options.out / ROWS_FOLDER / row.name / f"seed-{options.compute.seed + number}",
                 teachers=(options.teacher,),
                 weights=every if row.has_all_teachers else every[:1],
                 method=row.method,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from studentsearch.errors import UsageError
 from studentsearch.jobs.method_options import MethodOptions
 from studentsearch.jobs.options import ComputeOptions, DataOptions
-from studentsearch.jobs.recipe import TrainingRecipe
+from studentsearch.records.recipe import TrainingRecipe
 
 if TYPE_CHECKING:
     from studentsearch.distill.clipping import ClippingMode

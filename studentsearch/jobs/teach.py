@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from studentsearch.data.batches import in_order
+from studentsearch.decoding import as_json
 from studentsearch.engine.evaluate import TIMED_IMAGES, milliseconds_per_image
 from studentsearch.engine.objective import CrossEntropy
 from studentsearch.engine.runtime import open_runtime
@@ -15,27 +16,25 @@ from studentsearch.jobs.building import fresh_model
 from studentsearch.jobs.checks import require_teach
 from studentsearch.jobs.opening import (
     data_facts,
-    environment_facts,
     library_normalization,
     normalization_metadata,
     open_data,
+    run_facts,
 )
 from studentsearch.jobs.options import ComputeOptions, DataOptions
-from studentsearch.jobs.outcome import Judged
 from studentsearch.jobs.outputs import taught_output
-from studentsearch.jobs.recipe import TrainingRecipe
 from studentsearch.jobs.training import Training
 from studentsearch.models.preparation import frozen_note, refuse_all_frozen
 from studentsearch.progress import Progress, SilentProgress
-from studentsearch.runs.files import JsonValue
+from studentsearch.records.configuration import TeachConfiguration
+from studentsearch.records.names import BEST_TAUGHT_WEIGHTS_NAME, TAUGHT_WEIGHTS_NAME
+from studentsearch.records.recipe import TrainingRecipe
+from studentsearch.records.results import NetworkFacts, Reached, TrainingResults
 from studentsearch.runs.folder import RunFolder
 from studentsearch.runs.hold import hold_run_folder
-from studentsearch.runs.manifest import MANIFEST_NAME, decode_part
+from studentsearch.runs.manifest import decode_part
 from studentsearch.runs.tensors import save_tensors
 from studentsearch.student.counts import torch_flops
-
-WEIGHTS_NAME = "weights.safetensors"
-BEST_WEIGHTS_NAME = "weights-best.safetensors"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +63,8 @@ class TeachOptions:
 class TrainedNetwork:
     """What a training left: where it stands last, and where it was best on the held-out images."""
 
-    last: Judged
-    best: Judged
+    last: Reached
+    best: Reached
 
 
 def teach(options: TeachOptions, progress: Progress | None = None) -> TrainedNetwork:
@@ -105,30 +104,34 @@ def _held_teach(options: TeachOptions, progress: Progress) -> TrainedNetwork:
         progress=progress,
         logits=output.evaluation,
     )
-    configuration: dict[str, JsonValue] = {
-        "model": options.model,
-        "data": data_facts(data),
-        "precision": runtime.precision,
-        "seed": options.compute.seed,
-        "recipe": options.recipe.as_json(),
-        **output.configuration(),
-    }
-    facts = environment_facts(runtime, options.compute.seed) | {"data": data_facts(data)}
-    run = RunFolder.begin(options.out, kind="teach", configuration=configuration, facts=facts)
+    configuration = TeachConfiguration(
+        model=options.model,
+        data=data_facts(data),
+        precision=runtime.precision,
+        seed=options.compute.seed,
+        recipe=options.recipe,
+        logits=output.stated,
+    )
+    facts = run_facts(runtime, options.compute.seed, data)
+    run = RunFolder.begin(options.out, kind="teach", configuration=as_json(configuration), facts=as_json(facts))
     if run.is_finished(progress.say):
-        return decode_part(run.manifest.results, TrainedNetwork, source=f"{run.path / MANIFEST_NAME}: results")
+        results = decode_part(run.path, "results", run.manifest.results, TrainingResults)
+        return TrainedNetwork(last=results.last, best=results.best)
     trained = training.run(run)
     metadata = normalization_metadata(data.normalization) | output.metadata()
-    save_tensors(run.path / WEIGHTS_NAME, trained.last_state, metadata)
-    save_tensors(run.path / BEST_WEIGHTS_NAME, trained.best_state, metadata)
+    save_tensors(run.path / TAUGHT_WEIGHTS_NAME, trained.last_state, metadata)
+    save_tensors(run.path / BEST_TAUGHT_WEIGHTS_NAME, trained.best_state, metadata)
     timed = next(iter(in_order(data.dataset.test, data.normalization, TIMED_IMAGES, runtime.device))).inputs
-    results: dict[str, JsonValue] = {
-        **trained.as_json(),
-        "model": {
-            "macs": torch_flops(module, (data.dataset.image_shape,)) // 2,
-            "parameters": sum(parameter.numel() for parameter in module.parameters()),
-        },
-        "milliseconds_per_image": milliseconds_per_image(module, timed, runtime),
-    }
-    run.finish(results, run.hashes([run.path / WEIGHTS_NAME, run.path / BEST_WEIGHTS_NAME]))
+    results = TrainingResults(
+        last=trained.last,
+        best=trained.best,
+        roll_back=trained.roll_back,
+        model=NetworkFacts(
+            macs=torch_flops(module, (data.dataset.image_shape,)) // 2,
+            parameters=sum(parameter.numel() for parameter in module.parameters()),
+        ),
+        milliseconds_per_image=milliseconds_per_image(module, timed, runtime),
+    )
+    files = [run.path / name for name in (TAUGHT_WEIGHTS_NAME, BEST_TAUGHT_WEIGHTS_NAME)]
+    run.finish(as_json(results), run.hashes(files))
     return TrainedNetwork(last=trained.last, best=trained.best)

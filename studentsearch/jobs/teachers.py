@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from studentsearch.data.normalization import Normalization
-from studentsearch.decoding import Facts, decode_json
+from studentsearch.decoding import Facts, JsonValue, decode_json
 from studentsearch.engine.runtime import Runtime
 from studentsearch.errors import DivergedError, RunFolderError, UsageError
 from studentsearch.finite import names_not_finite
@@ -17,29 +15,17 @@ from studentsearch.jobs.opening import OpenedData, OpenedModel, open_data, open_
 from studentsearch.jobs.options import DataOptions
 from studentsearch.own_function import require_typed
 from studentsearch.progress import Progress
-from studentsearch.runs.files import JsonValue
-from studentsearch.runs.manifest import MANIFEST_NAME, Manifest
-from studentsearch.student.folder import Origin
+from studentsearch.records.configuration import SearchConfiguration
+from studentsearch.records.facts import RunFacts, SearchTeacher
+from studentsearch.records.names import MANIFEST_NAME
+from studentsearch.records.normalization import Normalization
+from studentsearch.records.origin import Origin
+from studentsearch.runs.manifest import Manifest
 
 _CHANCE_FACTOR = 2.0
 # The KL's gradient is about temperature (or 1 / temperature without its square) times that of a cross entropy, and
 # float32 tells no more than 1e-7 of a sum.
 _SMALLEST_TEMPERATURE = 1e-6
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _TeacherFacts:
-    """What a search's manifest says of its teacher: the file of its weights, where named data lay, and their size."""
-
-    weights: str | None
-    data_root: str | None
-    image_size: int | None
-    logits: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _DataFacts:
-    augment: str
 
 
 def search_data(run: Path, manifest: Manifest, origin: Origin, given: DataOptions) -> DataOptions:
@@ -60,18 +46,25 @@ def search_data(run: Path, manifest: Manifest, origin: Origin, given: DataOption
     """
     if manifest.kind != "search":
         raise UsageError(f"found a run of kind {manifest.kind}; expected a search run")
-    then = _facts(manifest.configuration.get("data"), _DataFacts, run)
-    facts = _facts(manifest.facts.get("teacher"), _TeacherFacts, run)
+    configuration = _decoded(manifest.configuration, SearchConfiguration, run)
+    teacher = _search_teacher(run, manifest)
     typed = () if given.name is None else (given.name,)
     return DataOptions(
         name=require_typed(origin.data, typed, what="data", option="--data", source=run),
-        data_root=given.data_root or (None if facts.data_root is None else Path(facts.data_root)),
-        image_size=facts.image_size,
-        augment=then.augment,
+        data_root=given.data_root or (None if teacher.data_root is None else Path(teacher.data_root)),
+        image_size=teacher.image_size,
+        augment=configuration.data.augment,
     )
 
 
-def _facts(value: JsonValue, form: type[Facts], run: Path) -> Facts:
+def _search_teacher(run: Path, manifest: Manifest) -> SearchTeacher:
+    teacher = _decoded(manifest.facts, RunFacts, run).teacher
+    if teacher is None:
+        raise RunFolderError(f"{run / MANIFEST_NAME}: found no teacher in its facts; expected a search's; search anew")
+    return teacher
+
+
+def _decoded(value: Mapping[str, JsonValue], form: type[Facts], run: Path) -> Facts:
     return decode_json(
         json.dumps(value),
         form,
@@ -119,7 +112,7 @@ def open_search_teacher(
     Raises:
         UsageError: Its weights are no longer the same.
     """
-    facts = _facts(manifest.facts.get("teacher"), _TeacherFacts, run)
+    facts = _search_teacher(run, manifest)
     weights = None if facts.weights is None else Path(facts.weights)
     teacher = open_model(origin.teacher, weights, data, options, logits=facts.logits)
     if teacher.sha256 != origin.teacher_sha256:

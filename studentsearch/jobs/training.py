@@ -22,10 +22,12 @@ from studentsearch.finite import largest_magnitude, moving_tensors
 from studentsearch.jobs.answers import ask
 from studentsearch.jobs.chance import LossCourse, chance
 from studentsearch.jobs.opening import OpenedData, judge
-from studentsearch.jobs.outcome import Judged, RollBack, Trained
-from studentsearch.jobs.recipe import TrainingRecipe
+from studentsearch.jobs.outcome import Trained
 from studentsearch.outputs import ALONE, OutputPlace
 from studentsearch.progress import Progress
+from studentsearch.records.metrics import cells, training_row
+from studentsearch.records.recipe import TrainingRecipe
+from studentsearch.records.results import Reached, RollBack
 from studentsearch.runs.folder import DAMAGED_CURE, RunFolder
 from studentsearch.runs.tensors import require_fit
 
@@ -206,15 +208,16 @@ class Training:
             if wrong is not None:
                 return f"step {reading.step}: {wrong}"
             is_last = reading is readings[-1]
-            run.append_metrics({
-                "step": reading.step,
-                "epoch": self._epoch(reading.step),
-                **{name: value if math.isfinite(value) else None for name, value in reading.values.items()},
-                "rate": self._rate_at(reading.step),
-                "accuracy_held_out": self._choose(reading.step) if is_judged and is_last and is_finite else None,
-                "seconds": reading.seconds,
-                "images_per_second": reading.images_per_second,
-            })
+            row = training_row(
+                reading.values,
+                step=reading.step,
+                epoch=self._epoch(reading.step),
+                rate=self._rate_at(reading.step),
+                accuracy_held_out=self._choose(reading.step) if is_judged and is_last and is_finite else None,
+                seconds=reading.seconds,
+                images_per_second=reading.images_per_second,
+            )
+            run.append_metrics(cells(row))
         if readings:
             known = {name: value for name, value in readings[-1].values.items() if math.isfinite(value)}
             self._told = {**known, "images_per_second": readings[-1].images_per_second}
@@ -294,8 +297,8 @@ class Training:
             self._best_trained = _copied(self._objective.trained)
         return accuracy
 
-    def _judge(self, step: int) -> Judged:
-        return Judged(
+    def _judge(self, step: int) -> Reached:
+        return Reached(
             step=step,
             epoch=self._epoch(step),
             accuracy_held_out=self._accuracy(self._data.split.held_out),

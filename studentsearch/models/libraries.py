@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from studentsearch.models.library import DEFAULT_WEIGHTS, ChannelStatistics, Library
+from studentsearch.models.library import DEFAULT_WEIGHTS, Library
 from studentsearch.models.library_names import names_library_weights, require_library_name
 from studentsearch.models.timm_library import TimmLibrary
 from studentsearch.models.torchvision_library import TorchvisionLibrary
+from studentsearch.records.normalization import Normalization
 
 LIBRARIES: dict[str, Library] = {"torchvision": TorchvisionLibrary(), "timm": TimmLibrary()}
 
@@ -47,7 +48,7 @@ def library_weights(name: str, weights: Path, *, download: bool) -> Path:
     return library.weights_file(rest, weights.name, download=download)
 
 
-def library_statistics(name: str, weights: Path | None) -> ChannelStatistics | None:
+def library_statistics(name: str, weights: Path | None) -> Normalization | None:
     """How inputs of a library's network are normalised.
 
     Args:

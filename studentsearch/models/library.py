@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from studentsearch.records.normalization import Normalization
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -27,14 +29,6 @@ class Sizes:
     image_size: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChannelStatistics:
-    """Mean and standard deviation of pixels in 0 to 1, per channel, by which weights expect their input normalised."""
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-
 class Library(Protocol):
     """Networks that another package builds by name; names come without the library's prefix."""
 
@@ -52,7 +46,7 @@ class Library(Protocol):
     def usual_sizes(self, name: str) -> Sizes:
         """What the network was published for."""
 
-    def statistics(self, name: str, weights: str) -> ChannelStatistics:
+    def statistics(self, name: str, weights: str) -> Normalization:
         """How inputs of published weights are normalised.
 
         Args:

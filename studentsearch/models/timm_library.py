@@ -11,7 +11,8 @@ from torch import nn
 
 from studentsearch.download import fetch
 from studentsearch.errors import InputFileError, UsageError
-from studentsearch.models.library import DEFAULT_WEIGHTS, ChannelStatistics, Sizes
+from studentsearch.models.library import DEFAULT_WEIGHTS, Sizes
+from studentsearch.records.normalization import Normalization
 
 _FILE_NAME = "model.safetensors"
 
@@ -68,10 +69,10 @@ class TimmLibrary:
         channels, height, width = published.input_size
         return Sizes(num_classes=published.num_classes, in_channels=channels, image_size=min(height, width))
 
-    def statistics(self, name: str, weights: str) -> ChannelStatistics:
+    def statistics(self, name: str, weights: str) -> Normalization:
         """The mean and standard deviation that timm publishes with the weights."""
         published = _published(name, weights)
-        return ChannelStatistics(mean=tuple(published.mean), std=tuple(published.std))
+        return Normalization(mean=tuple(published.mean), std=tuple(published.std))
 
     def weights_file(self, name: str, weights: str, *, download: bool) -> Path:
         """The file in the cache that timm itself uses; fetched there if that is allowed.

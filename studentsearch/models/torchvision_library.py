@@ -12,13 +12,14 @@ from torchvision.models._api import WeightsEnum
 
 from studentsearch.download import fetch
 from studentsearch.errors import InputFileError, UsageError
-from studentsearch.models.library import ChannelStatistics, Sizes
+from studentsearch.models.library import Sizes
+from studentsearch.records.normalization import Normalization
 
 _HASH = re.compile(r"-([0-9a-f]{8,})\.[^.]+$")  # torchvision's file names end in the first digits of their SHA-256
 # Their published weights expect pixels in -1 to 1; torchvision puts a second normalisation into the network for that,
 # which is left out here: inputs normalised so are the same.
 _CENTERED = ("googlenet", "inception_v3")
-_HALF = ChannelStatistics(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+_HALF = Normalization(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 _RGB = 3
 _IMAGENET = Sizes(num_classes=1000, in_channels=_RGB, image_size=224)
 
@@ -69,12 +70,12 @@ class TorchvisionLibrary:
         """ImageNet's: 1000 classes, 3x224x224."""
         return _IMAGENET
 
-    def statistics(self, name: str, weights: str) -> ChannelStatistics:
+    def statistics(self, name: str, weights: str) -> Normalization:
         """The mean and standard deviation in the weights' own transforms."""
         if name in _CENTERED:
             return _HALF
         transforms = _find(name, weights).transforms()
-        return ChannelStatistics(mean=tuple(transforms.mean), std=tuple(transforms.std))
+        return Normalization(mean=tuple(transforms.mean), std=tuple(transforms.std))
 
     def weights_file(self, name: str, weights: str, *, download: bool) -> Path:
         """The file in torchvision's cache ($TORCH_HOME), its hash checked; fetched there if that is allowed.

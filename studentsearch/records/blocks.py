@@ -1,86 +1,12 @@
-"""What was kept of a network, layer by layer and block by block, as config.json holds it."""
+"""What was kept of a network, block by block, as config.json holds it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from studentsearch.records.bounds import Amount, Text
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceShare:
-    """How many of one producer's channels a reader keeps.
-
-    Attributes:
-        path: Module path of the producer, or the name of a sum or of the image.
-        channels: Channels that the reader had from it.
-        kept: Channels that it still reads.
-    """
-
-    path: Text
-    channels: Amount
-    kept: Amount
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReaderShare:
-    """What one layer keeps that costs multiply-accumulates: a convolution, mostly, or a linear layer.
-
-    Attributes:
-        path: Its module path.
-        inputs: Channels (or features) it read.
-        kept_inputs: Those that it still reads, ascending indices.
-        outputs: Filters it had.
-        kept_outputs: Those that live, ascending indices.
-        macs_before: Multiply-accumulates in the teacher.
-        macs_after: Multiply-accumulates in the student.
-        sources: Where its inputs come from, in order; empty for a convolution of several groups.
-        groups: Groups of its channels; one that has several chooses no inputs of its own, and depthwise every channel
-            is a group.
-    """
-
-    path: Text
-    inputs: Amount
-    kept_inputs: tuple[Amount, ...]
-    outputs: Amount
-    kept_outputs: tuple[Amount, ...]
-    macs_before: Amount
-    macs_after: Amount
-    sources: tuple[SourceShare, ...]
-    groups: Amount = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BranchShare:
-    """One branch that a sum adds.
-
-    Attributes:
-        path: Module path of the layer that ends it, or the name of a sum or of the image.
-        is_removed: Whether nothing of it is computed any more; what is left is a constant.
-    """
-
-    path: Text
-    is_removed: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SumShare:
-    """What is kept of a sum: a residual stream where a branch is added to it.
-
-    Attributes:
-        name: Its module path, or its name in the student's source.
-        after: Module path of the layer that comes last before it; empty where none does.
-        channels: Channels it had.
-        kept: Channels that something still needs.
-        branches: What it adds, in order.
-    """
-
-    name: Text
-    after: Text
-    channels: Amount
-    kept: Amount
-    branches: tuple[BranchShare, ...]
+from studentsearch.records.bounds import Text
+from studentsearch.records.shares import ReaderShare, SumShare, drop_ratio
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +16,72 @@ class BlockShare:
     name: Text
     readers: tuple[ReaderShare, ...]
     sums: tuple[SumShare, ...] = ()
+
+    @property
+    def mixing_readers(self) -> tuple[ReaderShare, ...]:
+        """Readers that choose their inputs: all but convolutions of several groups."""
+        return tuple(reader for reader in self.readers if reader.groups == 1)
+
+    @property
+    def connection_readers(self) -> tuple[ReaderShare, ...]:
+        """Readers of what several layers produced, and readers of the first of these alone."""
+        sources = {source.path for reader in self.readers if len(reader.sources) > 1 for source in reader.sources}
+        return tuple(
+            reader
+            for reader in self.readers
+            if reader.sources and all(source.path in sources for source in reader.sources)
+        )
+
+    @property
+    def channel_readers(self) -> tuple[ReaderShare, ...]:
+        """Readers of one layer's output that nothing else is joined to: bottlenecks and plain chains."""
+        connections = {reader.path for reader in self.connection_readers}
+        return tuple(reader for reader in self.mixing_readers if reader.path not in connections)
+
+    @property
+    def inputs(self) -> int:
+        """Channels that the mixing readers had, summed."""
+        return sum(reader.inputs for reader in self.mixing_readers)
+
+    @property
+    def num_kept_inputs(self) -> int:
+        """Channels that the mixing readers still read, summed."""
+        return sum(reader.num_kept_inputs for reader in self.mixing_readers)
+
+    @property
+    def outputs(self) -> int:
+        """Filters that the mixing readers had, summed."""
+        return sum(reader.outputs for reader in self.mixing_readers)
+
+    @property
+    def num_kept_outputs(self) -> int:
+        """Filters that the mixing readers still have, summed."""
+        return sum(reader.num_kept_outputs for reader in self.mixing_readers)
+
+    @property
+    def macs_before(self) -> int:
+        """Multiply-accumulates in the teacher."""
+        return sum(reader.macs_before for reader in self.readers)
+
+    @property
+    def macs_after(self) -> int:
+        """Multiply-accumulates in the student."""
+        return sum(reader.macs_after for reader in self.readers)
+
+    @property
+    def drop_ratio(self) -> float:
+        """Share of all input channels that went, 0 to 1."""
+        return drop_ratio(self.num_kept_inputs, self.inputs)
+
+    @property
+    def connections_drop_ratio(self) -> float | None:
+        """Share that went over `connection_readers`; None where there are none."""
+        return _drop_over(self.connection_readers)
+
+    @property
+    def channels_drop_ratio(self) -> float | None:
+        """Share that went over `channel_readers`; None where there are none."""
+        return _drop_over(self.channel_readers)
 
 
 def impossible_share(blocks: tuple[BlockShare, ...]) -> str | None:
@@ -113,3 +105,9 @@ def _shares(blocks: tuple[BlockShare, ...]) -> Iterator[tuple[str, int, int]]:
             yield reader.path, max((*reader.kept_outputs, 0)) + 1, max(reader.outputs, 1)
             yield from ((source.path, source.kept, source.channels) for source in reader.sources)
         yield from ((entry.name, entry.kept, entry.channels) for entry in block.sums)
+
+
+def _drop_over(readers: tuple[ReaderShare, ...]) -> float | None:
+    if not readers:
+        return None
+    return drop_ratio(sum(reader.num_kept_inputs for reader in readers), sum(reader.inputs for reader in readers))

@@ -1,11 +1,11 @@
-"""Runs side by side: one group for all runs that differ in seed alone, with means, deviations and gains."""
+"""Runs side by side: one group for all runs that differ in seed alone, with means, standard deviations and gains."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
+from studentsearch.records.results import NetworkFacts, Reached
 from studentsearch.report.comparison_runs import FinishedRun, Task, UnfinishedRun
-from studentsearch.report.run_facts import ReachedFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,12 +14,12 @@ class Spread:
 
     Attributes:
         mean: Its mean.
-        deviation: Its sample deviation (n - 1); None for one run.
+        std: Its sample standard deviation (n - 1); None for one run.
         num_runs: Runs that know it.
     """
 
     mean: float
-    deviation: float | None
+    std: float | None
     num_runs: int
 
 
@@ -52,36 +52,31 @@ class RunGroup:
         return f"{self.task.what}, {self.apart}" if self.apart else self.task.what
 
     @property
-    def epochs(self) -> float | None:
+    def epochs(self) -> float:
         """Passes over the training images."""
-        last = self.runs[0].last
-        return last.epoch if last else None
+        return self.runs[0].results.last.epoch
 
     @property
-    def parameters(self) -> int | None:
-        """Trainable numbers of the network."""
-        return next((run.parameters for run in self.runs if run.parameters is not None), None)
-
-    @property
-    def macs(self) -> int | None:
-        """Multiply-accumulates of one image."""
-        return next((run.macs for run in self.runs if run.macs is not None), None)
+    def network(self) -> NetworkFacts:
+        """The network that was trained, of the first run that knows its cost."""
+        known = (run.network for run in self.runs)
+        return next((network for network in known if network.macs is not None), NetworkFacts())
 
     @property
     def milliseconds_per_image(self) -> float | None:
         """Time of the network for one image, mean of the runs that measured it."""
-        known = spread(run.milliseconds_per_image for run in self.runs)
+        known = spread(run.results.milliseconds_per_image for run in self.runs)
         return known.mean if known else None
 
     @property
-    def top1_last(self) -> Spread | None:
+    def top1_last(self) -> Spread:
         """Test accuracy of the last epochs, percent."""
-        return top1(run.last for run in self.runs)
+        return top1([run.results.last for run in self.runs])
 
     @property
-    def top1_best(self) -> Spread | None:
+    def top1_best(self) -> Spread:
         """Test accuracy of the epochs that were best on the held-out images, percent."""
-        return top1(run.best for run in self.runs)
+        return top1([run.results.best for run in self.runs])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +99,7 @@ class Comparison:
 
 
 def spread(values: Iterable[float | None]) -> Spread | None:
-    """Mean and sample deviation of what is known.
+    """Mean and sample standard deviation of what is known.
 
     Args:
         values: Figures of runs; None where a run does not know it.
@@ -113,18 +108,20 @@ def spread(values: Iterable[float | None]) -> Spread | None:
         None where no run knows it.
     """
     known = [value for value in values if value is not None]
-    if not known:
-        return None
-    return Spread(mean=fmean(known), deviation=stdev(known) if len(known) > 1 else None, num_runs=len(known))
+    return _spread(known) if known else None
 
 
-def top1(moments: Iterable[ReachedFacts | None]) -> Spread | None:
-    """Mean and sample deviation of test accuracies.
+def top1(moments: Sequence[Reached]) -> Spread:
+    """Mean and sample standard deviation of test accuracies.
 
     Args:
-        moments: Of several runs the same moment each; None where a run does not know it.
+        moments: Of several runs the same moment each, at least one.
 
     Returns:
-        Percent; None where no run knows it.
+        Percent.
     """
-    return spread(moment.accuracy_test if moment else None for moment in moments)
+    return _spread([moment.accuracy_test for moment in moments])
+
+
+def _spread(known: Sequence[float]) -> Spread:
+    return Spread(mean=fmean(known), std=stdev(known) if len(known) > 1 else None, num_runs=len(known))

@@ -1,18 +1,55 @@
 """A comparison as pandas tables, CSV files and JSON values."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 
+from studentsearch.decoding import JsonValue
 from studentsearch.errors import DiskError
-from studentsearch.report.comparison_facts import Comparison, RunGroup, Spread
+from studentsearch.report.comparison_facts import Comparison, RunGroup
 from studentsearch.report.comparison_groups import read_comparison
 from studentsearch.report.comparison_runs import FinishedRun, Task, UnfinishedRun
-from studentsearch.report.run_facts import ReachedFacts
-from studentsearch.runs.files import JsonValue
 
 _COUNTS = ("stage", "parameters", "macs")  # whole numbers also where some are missing
+_Facts = TypeVar("_Facts", Task, RunGroup, FinishedRun)
+_Row = dict[str, JsonValue]
+
+_TASK: Mapping[str, Callable[[Task], JsonValue]] = {
+    "kind": lambda task: task.kind,
+    "method": lambda task: task.method,
+    "student": lambda task: task.student,
+    "teachers": lambda task: task.teachers_words,
+    "via": lambda task: task.via,
+}
+_GROUP: Mapping[str, Callable[[RunGroup], JsonValue]] = {
+    "stage": lambda group: group.stage,
+    "epochs": lambda group: group.epochs,
+    "parameters": lambda group: group.network.parameters,
+    "macs": lambda group: group.network.macs,
+    "milliseconds_per_image": lambda group: group.milliseconds_per_image,
+    "runs": lambda group: len(group.runs),
+    "seeds": lambda group: " ".join(str(run.task.seed) for run in group.runs),
+    "top1_last_mean": lambda group: group.top1_last.mean,
+    "top1_last_std": lambda group: group.top1_last.std,
+    "top1_best_mean": lambda group: group.top1_best.mean,
+    "top1_best_std": lambda group: group.top1_best.std,
+    "gain_last": lambda group: group.gain_last,
+    "gain_best": lambda group: group.gain_best,
+}
+_RUN: Mapping[str, Callable[[FinishedRun], JsonValue]] = {
+    "seed": lambda run: run.task.seed,
+    "epochs": lambda run: run.results.last.epoch,
+    "parameters": lambda run: run.network.parameters,
+    "macs": lambda run: run.network.macs,
+    "milliseconds_per_image": lambda run: run.results.milliseconds_per_image,
+    "top1_last": lambda run: run.results.last.accuracy_test,
+    "held_out_last": lambda run: run.results.last.accuracy_held_out,
+    "epoch_best": lambda run: run.results.best.epoch,
+    "top1_best": lambda run: run.results.best.accuracy_test,
+    "held_out_best": lambda run: run.results.best.accuracy_held_out,
+}
 
 
 def compare(*folders: str | Path) -> pd.DataFrame:
@@ -22,97 +59,37 @@ def compare(*folders: str | Path) -> pd.DataFrame:
         folders: Run folders, or folders of runs such as a study's.
 
     Returns:
-        Method, networks, counts, and of the test images `top1_last_mean`, its deviation and the gain over the student
-        alone, in percent and points; likewise of the epoch that was best on the held-out images.
+        Method, networks, counts, and of the test images `top1_last_mean`, its standard deviation and the gain over the
+        student alone, in percent and points; likewise of the epoch that was best on the held-out images.
     """
     return groups_frame(read_comparison([Path(folder) for folder in folders]))
 
 
 def groups_frame(comparison: Comparison) -> pd.DataFrame:
-    """One row a group.
-
-    Args:
-        comparison: The facts.
-
-    Returns:
-        Columns what, kind, method, student, teachers, via, stage, epochs, parameters, macs, milliseconds_per_image,
-        runs, seeds, top1_last_mean, top1_last_deviation, top1_best_mean, top1_best_deviation, gain_last, gain_best;
-        accuracies in percent, gains in percentage points.
-    """
+    """One row a group: what it is called, what was asked for, and what it reached in percent and percentage points."""
     return _frame([_group_row(group) for group in comparison.groups])
 
 
 def runs_frame(comparison: Comparison) -> pd.DataFrame:
-    """One row a finished run.
-
-    Args:
-        comparison: The facts.
-
-    Returns:
-        Columns path, what (as of its group), kind, method, student, teachers, via, seed, epochs, parameters, macs,
-        milliseconds_per_image, top1_last, held_out_last, epoch_best, top1_best, held_out_best; accuracies in percent.
-    """
+    """One row a finished run: path, what its group is called, what was asked for, and what it reached in percent."""
     return _frame([_run_row(run, group.what) for group in comparison.groups for run in group.runs])
 
 
-def _frame(rows: Sequence[dict[str, JsonValue]]) -> pd.DataFrame:
+def _frame(rows: Sequence[_Row]) -> pd.DataFrame:
     frame = pd.DataFrame(rows)
     return frame.astype({column: "Int64" for column in _COUNTS if column in frame})
 
 
-def _group_row(group: RunGroup) -> dict[str, JsonValue]:
-    return {
-        "what": group.what,
-        **_task_row(group.task),
-        "stage": group.stage,
-        "epochs": group.epochs,
-        "parameters": group.parameters,
-        "macs": group.macs,
-        "milliseconds_per_image": group.milliseconds_per_image,
-        "runs": len(group.runs),
-        "seeds": " ".join(str(run.task.seed) for run in group.runs),
-        **_spread_row("top1_last", group.top1_last),
-        **_spread_row("top1_best", group.top1_best),
-        "gain_last": group.gain_last,
-        "gain_best": group.gain_best,
-    }
+def _row(table: Mapping[str, Callable[[_Facts], JsonValue]], facts: _Facts) -> _Row:
+    return {name: value(facts) for name, value in table.items()}
 
 
-def _task_row(task: Task) -> dict[str, JsonValue]:
-    return {
-        "kind": task.kind,
-        "method": task.method,
-        "student": task.student,
-        "teachers": task.teachers_words,
-        "via": task.via,
-    }
+def _group_row(group: RunGroup) -> _Row:
+    return {"what": group.what, **_row(_TASK, group.task), **_row(_GROUP, group)}
 
 
-def _spread_row(name: str, spread: Spread | None) -> dict[str, JsonValue]:
-    return {
-        f"{name}_mean": spread.mean if spread else None,
-        f"{name}_deviation": spread.deviation if spread else None,
-    }
-
-
-def _run_row(run: FinishedRun, what: str) -> dict[str, JsonValue]:
-    unknown = ReachedFacts(epoch=None, step=None, accuracy_test=None, accuracy_held_out=None)
-    last, best = run.last or unknown, run.best or unknown
-    return {
-        "path": str(run.path),
-        "what": what,
-        **_task_row(run.task),
-        "seed": run.task.seed,
-        "epochs": last.epoch,
-        "parameters": run.parameters,
-        "macs": run.macs,
-        "milliseconds_per_image": run.milliseconds_per_image,
-        "top1_last": last.accuracy_test,
-        "held_out_last": last.accuracy_held_out,
-        "epoch_best": best.epoch,
-        "top1_best": best.accuracy_test,
-        "held_out_best": best.accuracy_held_out,
-    }
+def _run_row(run: FinishedRun, what: str) -> _Row:
+    return {"path": str(run.path), "what": what, **_row(_TASK, run.task), **_row(_RUN, run)}
 
 
 def comparison_json(comparison: Comparison) -> dict[str, JsonValue]:
@@ -132,7 +109,7 @@ def comparison_json(comparison: Comparison) -> dict[str, JsonValue]:
     }
 
 
-def _group_json(group: RunGroup) -> dict[str, JsonValue]:
+def _group_json(group: RunGroup) -> _Row:
     teachers = list(group.task.teachers)
     return {
         **_group_row(group),
@@ -142,11 +119,11 @@ def _group_json(group: RunGroup) -> dict[str, JsonValue]:
     }
 
 
-def _unfinished_json(run: UnfinishedRun) -> dict[str, JsonValue]:
+def _unfinished_json(run: UnfinishedRun) -> _Row:
     return {
         "path": str(run.path),
         "what": run.task.what,
-        **_task_row(run.task),
+        **_row(_TASK, run.task),
         "teachers": list(run.task.teachers),
         "seed": run.task.seed,
         "unit": run.unit,

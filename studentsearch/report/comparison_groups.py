@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studentsearch.errors import RunFolderError
+from studentsearch.records.names import MANIFEST_NAME, VIA_FOLDER
+from studentsearch.records.results import Reached
 from studentsearch.report.comparison_facts import Comparison, RunGroup, top1
 from studentsearch.report.comparison_runs import DEPTH, FinishedRun, Setting, Task, UnfinishedRun, find_runs, read_runs
-from studentsearch.report.run_facts import KINDS, ReachedFacts, is_student_folder
+from studentsearch.report.run_facts import KINDS, is_student_folder
 from studentsearch.report.words import value_words
-from studentsearch.runs.manifest import MANIFEST_NAME, read_manifest
+from studentsearch.runs.manifest import read_manifest
 
 _BASELINE = "none"
-_VIA = "via"  # the first stage of a run lies in this folder of it
 # A gain is one of method alone: student, start, images and recipe are the same. Pixels are normalised as the teacher's.
 _SAME_TASK = ("student_sha256", "init", "precision", "data.fingerprint", "data.augment", "recipe.")
 _NUM_DIFFERENCES_NAMED = 2
@@ -23,7 +24,7 @@ _Identity = tuple[Setting, ...]
 
 def has_stages(path: Path) -> bool:
     """Whether a run taught a temporal network first, whose run lies within it."""
-    return (path / "via" / MANIFEST_NAME).is_file()
+    return (path / VIA_FOLDER / MANIFEST_NAME).is_file()
 
 
 def is_comparison(paths: Sequence[Path]) -> bool:
@@ -93,13 +94,13 @@ class _Bundle:
     @property
     def look(self) -> tuple[str | float | int | None, ...]:
         """What a table shows of it beside results."""
-        last = self.runs[0].last
-        return (self.task.what, self.task.student, self.task.teachers_words, self.stage, last.epoch if last else None)
+        epoch = self.runs[0].results.last.epoch
+        return (self.task.what, self.task.student, self.task.teachers_words, self.stage, epoch)
 
 
 def _bundles(runs: Sequence[FinishedRun | UnfinishedRun]) -> list[list[_Bundle]]:
     """Runs that differ in seed alone, in the order of their first; a first stage stands before its second one."""
-    second_of = {(run.path / _VIA).resolve(): run.task for run in runs if run.task.via is not None}
+    second_of = {(run.path / VIA_FOLDER).resolve(): run.task for run in runs if run.task.via is not None}
     members: dict[_Identity, dict[int | None, list[FinishedRun]]] = {}
     for run in runs:
         if isinstance(run, FinishedRun):
@@ -143,8 +144,8 @@ def _group(bundle: _Bundle, bundles: Sequence[_Bundle]) -> RunGroup:
         runs=bundle.runs,
         stage=bundle.stage,
         apart=_apart(bundle, [other for other in bundles if other.look == bundle.look]),
-        gain_last=_gain([run.last for run in bundle.runs], [run.last for run in baseline]),
-        gain_best=_gain([run.best for run in bundle.runs], [run.best for run in baseline]),
+        gain_last=_gain([run.results.last for run in bundle.runs], [run.results.last for run in baseline]),
+        gain_best=_gain([run.results.best for run in bundle.runs], [run.results.best for run in baseline]),
     )
 
 
@@ -157,9 +158,8 @@ def _same_task(task: Task) -> tuple[str | Setting, ...]:
     return (task.student, *(setting for setting in task.settings if setting.key.startswith(_SAME_TASK)))
 
 
-def _gain(moments: Sequence[ReachedFacts | None], baseline: Sequence[ReachedFacts | None]) -> float | None:
-    here, there = top1(moments), top1(baseline)
-    return here.mean - there.mean if here and there else None
+def _gain(moments: Sequence[Reached], baseline: Sequence[Reached]) -> float | None:
+    return top1(moments).mean - top1(baseline).mean if baseline else None
 
 
 def _apart(bundle: _Bundle, alike: Sequence[_Bundle]) -> str:

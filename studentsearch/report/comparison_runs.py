@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from studentsearch.decoding import JsonValue
 from studentsearch.errors import RunFolderError
-from studentsearch.report.fields import Fields
-from studentsearch.report.frames import course_frame
-from studentsearch.report.run_facts import ReachedFacts, model_facts, reached_facts
+from studentsearch.records.configuration import DistillConfiguration, TeachConfiguration
+from studentsearch.records.facts import RunFacts
+from studentsearch.records.names import MANIFEST_NAME
+from studentsearch.records.recipe import TrainingRecipe
+from studentsearch.records.results import NetworkFacts, TrainingResults
+from studentsearch.report.course import series
+from studentsearch.report.run_facts import read_course_rows
 from studentsearch.report.words import value_words
-from studentsearch.runs.files import JsonValue
-from studentsearch.runs.manifest import MANIFEST_NAME, Manifest, read_manifest
+from studentsearch.runs.manifest import Manifest, decode_part, read_manifest
 
 DEPTH = 4
 _KINDS = ("teach", "distill")
@@ -64,25 +68,22 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedRun:
-    """A run that ended; None where it does not know a figure.
+    """A run that ended.
 
     Attributes:
         path: Its folder.
         task: What it was asked for.
-        parameters: Trainable numbers of the network.
-        macs: Multiply-accumulates of one image.
-        milliseconds_per_image: Time of the network for one image.
-        last: Where training ended.
-        best: Where it was best on the held-out images.
+        results: What it left.
     """
 
     path: Path
     task: Task
-    parameters: int | None
-    macs: int | None
-    milliseconds_per_image: float | None
-    last: ReachedFacts | None
-    best: ReachedFacts | None
+    results: TrainingResults
+
+    @property
+    def network(self) -> NetworkFacts:
+        """The network that was trained; without figures where the run does not know them."""
+        return self.results.network or NetworkFacts()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,67 +150,62 @@ def read_runs(paths: Sequence[Path]) -> Iterator[FinishedRun | UnfinishedRun]:
     for path in paths:
         manifest = read_manifest(path)
         if manifest.kind in _KINDS:
-            task = _task(path, manifest)
+            is_teach = manifest.kind == "teach"
+            task, recipe = _taught(path, manifest) if is_teach else _distilled(path, manifest)
             is_finished = manifest.status == "complete"
-            yield _finished(path, manifest, task) if is_finished else _unfinished(path, manifest, task)
+            yield _finished(path, manifest, task) if is_finished else _unfinished(path, manifest, task, recipe)
 
 
-def _task(path: Path, manifest: Manifest) -> Task:
-    options = _configuration(path, manifest)
-    is_teach = manifest.kind == "teach"
-    via = options.text_or_none("via")
-    teachers = () if is_teach else _teachers(options)
-    return Task(
+def _taught(path: Path, manifest: Manifest) -> tuple[Task, TrainingRecipe]:
+    options = decode_part(path, "configuration", manifest.configuration, TeachConfiguration)
+    task = Task(
         kind=manifest.kind,
-        # Runs of before there were methods mixed labels and softened outputs.
-        method="teach" if is_teach else options.text_or_none("method") or "hinton",
-        row=options.text_or_none("row"),
-        student=options.text("model") if is_teach else _student(path, manifest, options, teachers),
-        teachers=teachers if via is None else (via,),
-        via=via,
-        seed=options.integer("seed"),
-        settings=tuple(setting for setting in _settings(options.values) if setting.key != "seed"),
+        method="teach",
+        row=None,
+        student=options.model,
+        teachers=(),
+        via=None,
+        seed=options.seed,
+        settings=_other_settings(manifest),
     )
+    return task, options.recipe
 
 
-def _student(path: Path, manifest: Manifest, options: Fields, teachers: Sequence[str]) -> str:
+def _distilled(path: Path, manifest: Manifest) -> tuple[Task, TrainingRecipe]:
+    options = decode_part(path, "configuration", manifest.configuration, DistillConfiguration)
+    task = Task(
+        kind=manifest.kind,
+        method=options.method,
+        row=options.row,
+        student=options.student or _older_student(path, manifest),
+        teachers=tuple(teacher.name for teacher in options.teachers) if options.via is None else (options.via,),
+        via=options.via,
+        seed=options.seed,
+        settings=_other_settings(manifest),
+    )
+    return task, options.recipe
+
+
+def _older_student(path: Path, manifest: Manifest) -> str:
     """The student's name; older runs hold only the path of the student that was found in their teacher."""
-    if options.has("student"):
-        return options.text("student")
-    facts = Fields(values=manifest.facts, place=f"{path / MANIFEST_NAME}: facts")
-    return " of ".join((Path(facts.text("student")).name, *teachers))
-
-
-def _teachers(options: Fields) -> tuple[str, ...]:
-    """The teachers' names; the configuration of older runs has none."""
-    return tuple(teacher.text("name") for teacher in options.many("teachers")) if options.has("teachers") else ()
+    return Path(decode_part(path, "facts", manifest.facts, RunFacts).student or "").name
 
 
 def _finished(path: Path, manifest: Manifest, task: Task) -> FinishedRun:
-    results = Fields(values=manifest.results, place=f"{path / MANIFEST_NAME}: results")
-    network = model_facts(results, "model" if task.kind == "teach" else "student")
-    return FinishedRun(
-        path=path,
-        task=task,
-        parameters=network.parameters if network else None,
-        macs=network.macs if network else None,
-        milliseconds_per_image=results.number_or_none("milliseconds_per_image"),
-        last=reached_facts(results, "last"),
-        best=reached_facts(results, "best"),
-    )
+    return FinishedRun(path=path, task=task, results=decode_part(path, "results", manifest.results, TrainingResults))
 
 
-def _unfinished(path: Path, manifest: Manifest, task: Task) -> UnfinishedRun:
-    recipe = _configuration(path, manifest).fields("recipe")
-    steps = recipe.integer_or_none("steps")
-    unit, total = ("epoch", recipe.integer("epochs")) if steps is None else ("step", steps)
-    course = course_frame(path)
-    done = float(course[unit].iloc[-1]) if unit in course else 0.0
-    return UnfinishedRun(path=path, task=task, unit=unit, done=done, total=total)
+def _unfinished(path: Path, manifest: Manifest, task: Task, recipe: TrainingRecipe) -> UnfinishedRun:
+    rows = read_course_rows(path, manifest)
+    if recipe.steps is not None:
+        done = float(rows[-1].step) if rows else 0.0
+        return UnfinishedRun(path=path, task=task, unit="step", done=done, total=recipe.steps)
+    epochs = series(rows, "epoch").values or (0.0,)
+    return UnfinishedRun(path=path, task=task, unit="epoch", done=epochs[-1], total=recipe.epochs)
 
 
-def _configuration(path: Path, manifest: Manifest) -> Fields:
-    return Fields(values=manifest.configuration, place=f"{path / MANIFEST_NAME}: configuration")
+def _other_settings(manifest: Manifest) -> tuple[Setting, ...]:
+    return tuple(setting for setting in _settings(manifest.configuration) if setting.key != "seed")
 
 
 def _settings(options: Mapping[str, JsonValue]) -> Iterator[Setting]:

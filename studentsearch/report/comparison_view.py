@@ -1,6 +1,6 @@
 """A comparison as text: one line a group where the terminal is wide enough, else two; 80 columns or more."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich import box
@@ -9,31 +9,19 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from studentsearch.report.comparison_facts import Comparison
+from studentsearch.report.comparison_facts import Comparison, RunGroup
 from studentsearch.report.comparison_runs import UnfinishedRun
 from studentsearch.report.comparison_words import (
+    COLUMNS,
     PLUS_MINUS,
-    SPREADS,
-    RowWords,
-    comparison_table,
+    Column,
+    comparison_title,
     explanation,
     progress_words,
-    row_words,
 )
 from studentsearch.report.shown import Shown
 
 _ASCII_PLUS_MINUS = "+-"
-_NUM_TEXTS, _NUM_STACKED_TEXTS = 3, 2  # columns of text; those that follow are figures
-_STACKED_HEADER = (
-    "method\n",
-    "student\nteachers",
-    "epochs\nruns",
-    "params\nMACs",
-    "ms per\nimage",
-    "last\nepoch",
-    "best\nepoch",
-    "\ngain",
-)
 
 
 def render_comparison(comparison: Comparison, console: Console) -> None:
@@ -55,7 +43,7 @@ class ComparisonView:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         sign = _ASCII_PLUS_MINUS if options.ascii_only else PLUS_MINUS
         if self.comparison.sections:
-            yield Text(comparison_table(self.comparison).title, style="bold")
+            yield Text(comparison_title(self.comparison), style="bold")
             yield self._table(console, options, sign)
             yield Text()
             for line in explanation(self.comparison):
@@ -67,45 +55,42 @@ class ComparisonView:
             yield _unfinished(self.comparison.unfinished)
 
     def _table(self, console: Console, options: ConsoleOptions, sign: str) -> Table:
-        words = comparison_table(self.comparison)
-        wide = _table(words.header, _NUM_TEXTS, self._sections(words.rows), sign)
+        wide = _table(COLUMNS, self.comparison, sign, is_wide=True)
         if Measurement.get(console, options.update(width=10**4), wide).maximum <= options.max_width:
             return wide
-        rows = [_stacked(row_words(group)) for group in self.comparison.groups]
-        return _table(_STACKED_HEADER, _NUM_STACKED_TEXTS, self._sections(rows), sign)
-
-    def _sections(self, rows: Sequence[tuple[str, ...]]) -> Iterator[Sequence[tuple[str, ...]]]:
-        first = 0
-        for section in self.comparison.sections:
-            yield rows[first : first + len(section)]
-            first += len(section)
+        return _table([column for column in COLUMNS if not column.under], self.comparison, sign, is_wide=False)
 
 
-def _stacked(row: RowWords) -> tuple[str, ...]:
-    return (
-        row.what,
-        f"{row.student}\n{row.teachers}",
-        f"{row.epochs}\n{row.num_runs}",
-        f"{row.parameters}\n{row.macs}",
-        row.milliseconds,
-        f"{row.last.mean}\n{row.last.deviation}",
-        f"{row.best.mean}\n{row.best.deviation}",
-        row.gain,
-    )
-
-
-def _table(header: Sequence[str], num_texts: int, sections: Iterator[Sequence[tuple[str, ...]]], sign: str) -> Table:
+def _table(columns: Sequence[Column], comparison: Comparison, sign: str, *, is_wide: bool) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1), collapse_padding=True)
-    for position, name in enumerate(header):
-        if position < num_texts:
-            table.add_column(Text(name), overflow="fold")
+    for column in columns:
+        name = Text(column.header if is_wide else _narrow_header(column))
+        if column.is_text:
+            table.add_column(name, overflow="fold")
         else:
-            table.add_column(Text(name), justify="left" if name in SPREADS else "right", no_wrap=True)
-    for rows in sections:
-        for row in rows:
-            table.add_row(*(Text(word.replace(PLUS_MINUS, sign)) for word in row[:-1]), _gain(row[-1]))
+            is_left = is_wide and column.alignment == "left"
+            table.add_column(name, justify="left" if is_left else "right", no_wrap=True)
+    for section in comparison.sections:
+        for group in section:
+            words = [column.words(group) if is_wide else _narrow_words(column, group) for column in columns]
+            table.add_row(*(Text(word.replace(PLUS_MINUS, sign)) for word in words[:-1]), _gain(words[-1]))
         table.add_section()
     return table
+
+
+def _below(column: Column) -> Column | None:
+    return next((other for other in COLUMNS if other.under == column.header), None)
+
+
+def _narrow_header(column: Column) -> str:
+    below = _below(column)
+    return column.narrow or (column.header if below is None else f"{column.header}\n{below.header}")
+
+
+def _narrow_words(column: Column, group: RunGroup) -> str:
+    """A cell over two lines: with the column that stands below, or with the standard deviation there."""
+    below, words = _below(column), column.words(group)
+    return words.replace(f" {PLUS_MINUS}", f"\n{PLUS_MINUS}") if below is None else f"{words}\n{below.words(group)}"
 
 
 def _gain(words: str) -> Text:

@@ -1,5 +1,6 @@
 """A comparison in words: one rule a figure, for the terminal and the page alike."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from studentsearch.report.comparison_facts import Comparison, RunGroup, Spread
@@ -8,59 +9,35 @@ from studentsearch.report.tables import WordTable
 from studentsearch.report.words import NOTHING, count_words, percent_words
 
 PLUS_MINUS = "±"
-SPREADS = ("last epoch", "best epoch")  # columns of means and deviations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SpreadWords:
-    """A mean and its deviation; the deviation is empty where there is none."""
+class Column:
+    """One column of the table.
 
-    mean: str
-    deviation: str
-
-    def __str__(self) -> str:
-        return f"{self.mean} {self.deviation}" if self.deviation else self.mean
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowWords:
-    """The cells of a group."""
-
-    what: str
-    student: str
-    teachers: str
-    epochs: str
-    parameters: str
-    macs: str
-    milliseconds: str
-    last: SpreadWords
-    best: SpreadWords
-    num_runs: str
-    gain: str
-
-
-def row_words(group: RunGroup) -> RowWords:
-    """The cells of a group; a stage has its number in front.
-
-    Args:
-        group: A row of the comparison.
-
-    Returns:
-        Words, a dash for what is not known.
+    Attributes:
+        header: Its name.
+        words: The cell of a group.
+        narrow: Its name over two lines, for a terminal that is not wide enough for `header`.
+        under: Header of the column below whose cells it stands there; empty for a column of its own.
+        alignment: Text and spreads stand left, other figures right.
     """
-    return RowWords(
-        what=group.what if group.stage is None else f"{group.stage}. {group.what}",
-        student=group.task.student,
-        teachers=group.task.teachers_words or NOTHING,
-        epochs=NOTHING if group.epochs is None else f"{group.epochs:g}",
-        parameters=count_words(group.parameters),
-        macs=count_words(group.macs),
-        milliseconds=milliseconds_words(group.milliseconds_per_image),
-        last=_spread_words(group.top1_last),
-        best=_spread_words(group.top1_best),
-        num_runs=str(len(group.runs)),
-        gain=NOTHING if group.gain_last is None else f"{group.gain_last:+.2f}",
-    )
+
+    header: str
+    words: Callable[[RunGroup], str]
+    narrow: str = ""
+    under: str = ""
+    alignment: str = "right"
+
+    @property
+    def is_text(self) -> bool:
+        """Whether a cell may be folded into several lines."""
+        return self.alignment == "text"
+
+
+def _what(group: RunGroup) -> str:
+    """A stage has its number in front."""
+    return group.what if group.stage is None else f"{group.stage}. {group.what}"
 
 
 def milliseconds_words(milliseconds: float | None) -> str:
@@ -77,11 +54,51 @@ def milliseconds_words(milliseconds: float | None) -> str:
     return f"{milliseconds:,.0f}" if milliseconds >= 100 else f"{milliseconds:.3g}"
 
 
-def _spread_words(spread: Spread | None) -> SpreadWords:
-    if spread is None:
-        return SpreadWords(mean=NOTHING, deviation="")
-    deviation = "" if spread.deviation is None else f"{PLUS_MINUS} {spread.deviation:.2f}"
-    return SpreadWords(mean=f"{spread.mean:5.2f}", deviation=deviation)
+def _spread_words(spread: Spread) -> str:
+    return f"{spread.mean:5.2f}" if spread.std is None else f"{spread.mean:5.2f} {PLUS_MINUS} {spread.std:.2f}"
+
+
+def _gain_words(group: RunGroup) -> str:
+    return NOTHING if group.gain_last is None else f"{group.gain_last:+.2f}"
+
+
+COLUMNS = (
+    Column(header="method", words=_what, narrow="method\n", alignment="text"),
+    Column(header="student", words=lambda group: group.task.student, alignment="text"),
+    Column(
+        header="teachers",
+        words=lambda group: group.task.teachers_words or NOTHING,
+        under="student",
+        alignment="text",
+    ),
+    Column(header="epochs", words=lambda group: f"{group.epochs:g}"),
+    Column(header="params", words=lambda group: count_words(group.network.parameters)),
+    Column(header="MACs", words=lambda group: count_words(group.network.macs), under="params"),
+    Column(
+        header="ms/image",
+        words=lambda group: milliseconds_words(group.milliseconds_per_image),
+        narrow="ms per\nimage",
+    ),
+    Column(
+        header="last epoch",
+        words=lambda group: _spread_words(group.top1_last),
+        narrow="last\nepoch",
+        alignment="left",
+    ),
+    Column(
+        header="best epoch",
+        words=lambda group: _spread_words(group.top1_best),
+        narrow="best\nepoch",
+        alignment="left",
+    ),
+    Column(header="runs", words=lambda group: str(len(group.runs)), under="epochs"),
+    Column(header="gain", words=_gain_words, narrow="\ngain"),
+)
+
+
+def comparison_title(comparison: Comparison) -> str:
+    """How many runs are compared, in how many rows."""
+    return f"{sum(len(group.runs) for group in comparison.groups)} finished runs in {len(comparison.groups)} rows"
 
 
 def comparison_table(comparison: Comparison) -> WordTable:
@@ -91,40 +108,12 @@ def comparison_table(comparison: Comparison) -> WordTable:
         comparison: The facts.
 
     Returns:
-        All figures; the first three columns are text.
+        The cells of `COLUMNS`, a dash for what is not known.
     """
-    num_runs = sum(len(group.runs) for group in comparison.groups)
     return WordTable(
-        title=f"{num_runs} finished runs in {len(comparison.groups)} rows",
-        header=(
-            "method",
-            "student",
-            "teachers",
-            "epochs",
-            "params",
-            "MACs",
-            "ms/image",
-            *SPREADS,
-            "runs",
-            "gain",
-        ),
-        rows=tuple(_cells(row_words(group)) for group in comparison.groups),
-    )
-
-
-def _cells(row: RowWords) -> tuple[str, ...]:
-    return (
-        row.what,
-        row.student,
-        row.teachers,
-        row.epochs,
-        row.parameters,
-        row.macs,
-        row.milliseconds,
-        str(row.last),
-        str(row.best),
-        row.num_runs,
-        row.gain,
+        title=comparison_title(comparison),
+        header=tuple(column.header for column in COLUMNS),
+        rows=tuple(tuple(column.words(group) for column in COLUMNS) for group in comparison.groups),
     )
 
 
@@ -139,7 +128,7 @@ def explanation(comparison: Comparison) -> tuple[str, ...]:
     """
     lines = [
         "last epoch, best epoch: top-1 on the test images in percent, mean "
-        f"{PLUS_MINUS} sample deviation over runs that differ in seed alone; best on the held-out images."
+        f"{PLUS_MINUS} sample standard deviation over runs that differ in seed alone; best on the held-out images."
     ]
     if any(group.gain_last is not None for group in comparison.groups):
         lines.append("gain: points of the last epoch over the student alone (method none); same start, images, recipe.")

@@ -5,12 +5,22 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from studentsearch.report.block_facts import BlockFacts, ReaderFacts, SumFacts
+from studentsearch.decoding import JsonValue, as_json
+from studentsearch.records.blocks import BlockShare
+from studentsearch.records.shares import SumShare
+from studentsearch.records.student import StudentConfig, read_student_config
 from studentsearch.report.comparison_facts import Comparison
 from studentsearch.report.comparison_words import comparison_table, explanation, progress_words
-from studentsearch.report.facts import StudentFacts, read_student
-from studentsearch.report.frames import CHARTED, course_frame, student_folders
-from studentsearch.report.run_facts import is_student_folder, read_run, read_search, read_training
+from studentsearch.report.course import charted
+from studentsearch.report.figures import BLOCK, LAYER, SUM, figures
+from studentsearch.report.run_facts import (
+    is_student_folder,
+    read_course_rows,
+    read_run,
+    read_search,
+    read_training,
+    student_folders,
+)
 from studentsearch.report.strip import explanation as strips_explanation
 from studentsearch.report.strip import stage_strips
 from studentsearch.report.svg import course_svg, strip_svg, triangle_svg
@@ -24,7 +34,7 @@ from studentsearch.report.tables import (
 )
 from studentsearch.report.triangle import EXPLANATION, dense_triangles
 from studentsearch.report.words import fact_name, value_words
-from studentsearch.runs.files import JsonValue, write_text
+from studentsearch.runs.files import write_text
 from studentsearch.runs.manifest import Manifest
 
 _STYLE = """
@@ -49,10 +59,10 @@ def report_json(path: Path) -> dict[str, JsonValue]:
         its counts, the layers it lost, and its blocks with their layers and sums. Drop ratios are shares from 0 to 1.
     """
     if is_student_folder(path):
-        return {"kind": "student", **_student_json(read_student(path))}
+        return {"kind": "student", **_student_json(read_student_config(path))}
     manifest = read_run(path)
     students: dict[str, JsonValue] = {
-        label: _student_json(read_student(folder)) for label, folder in student_folders(path, manifest).items()
+        label: _student_json(read_student_config(folder)) for label, folder in student_folders(path, manifest).items()
     }
     return {
         "kind": manifest.kind,
@@ -64,7 +74,7 @@ def report_json(path: Path) -> dict[str, JsonValue]:
     }
 
 
-def _student_json(student: StudentFacts) -> dict[str, JsonValue]:
+def _student_json(student: StudentConfig) -> dict[str, JsonValue]:
     return {
         "macs": student.counts.macs,
         "parameters": student.counts.parameters,
@@ -76,45 +86,18 @@ def _student_json(student: StudentFacts) -> dict[str, JsonValue]:
     }
 
 
-def _block_json(block: BlockFacts) -> dict[str, JsonValue]:
+def _block_json(block: BlockShare) -> dict[str, JsonValue]:
     return {
         "name": block.name,
-        "inputs": block.inputs,
-        "kept_inputs": block.kept_inputs,
-        "drop_ratio": block.drop_ratio,
-        "connections_drop_ratio": block.connections_drop_ratio,
-        "channels_drop_ratio": block.channels_drop_ratio,
-        "macs_before": block.macs_before,
-        "macs_after": block.macs_after,
-        "layers": [_layer_json(layer) for layer in block.readers],
+        **figures(BLOCK, block),
+        "layers": [figures(LAYER, layer) for layer in block.readers],
         "sums": [_sum_json(entry) for entry in block.sums],
     }
 
 
-def _layer_json(layer: ReaderFacts) -> dict[str, JsonValue]:
-    return {
-        "path": layer.path,
-        "state": layer.state,
-        "groups": layer.groups,
-        "inputs": layer.inputs,
-        "kept_inputs": layer.kept_inputs,
-        "outputs": layer.outputs,
-        "kept_outputs": layer.kept_outputs,
-        "drop_ratio": layer.drop_ratio,
-        "macs_before": layer.macs_before,
-        "macs_after": layer.macs_after,
-    }
-
-
-def _sum_json(entry: SumFacts) -> dict[str, JsonValue]:
-    return {
-        "name": entry.name,
-        "after": entry.after,
-        "channels": entry.channels,
-        "kept": entry.kept,
-        "drop_ratio": entry.drop_ratio,
-        "branches": [{"path": branch.path, "is_removed": branch.is_removed} for branch in entry.branches],
-    }
+def _sum_json(entry: SumShare) -> dict[str, JsonValue]:
+    branches = [as_json(branch) for branch in entry.branches]
+    return {"name": entry.name, **figures(SUM, entry), "branches": branches}
 
 
 def write_html(path: Path, file: Path) -> None:
@@ -125,7 +108,7 @@ def write_html(path: Path, file: Path) -> None:
         file: The page; replaced whole.
     """
     if is_student_folder(path):
-        title, parts = f"Student {path.resolve().name}", _student_parts(read_student(path))
+        title, parts = f"Student {path.resolve().name}", _student_parts(read_student_config(path))
     else:
         manifest = read_run(path)
         title, parts = f"{manifest.kind.capitalize()} {path.resolve().name}", _run_parts(path, manifest)
@@ -155,22 +138,19 @@ def _write_page(file: Path, title: str, parts: Sequence[str]) -> None:
 
 def _run_parts(path: Path, manifest: Manifest) -> list[str]:
     parts = [f"<p>{escape(manifest.status)}</p>", _facts_html(manifest)]
-    course = course_frame(path)
-    parts += [
-        course_svg(f"{fact_name(key)} over steps", course["step"].tolist(), course[key].tolist(), key=key)
-        for key in CHARTED[manifest.kind]
-        if key in course and course[key].notna().any()
-    ]
+    drawn = charted(read_course_rows(path, manifest), manifest.kind)
+    parts += [course_svg(f"{fact_name(series.column)} over steps", series) for series in drawn]
     if manifest.kind == "search":
         parts.append(_table_html(students_table(read_search(path, manifest))))
     else:
-        parts.append(_table_html(accuracies_table(read_training(path, manifest))))
+        training = read_training(path, manifest)
+        parts += [] if training is None else [_table_html(accuracies_table(training))]
     for label, folder in student_folders(path, manifest).items():
-        parts += [f"<h2>Student {escape(label)}</h2>", *_student_parts(read_student(folder))]
+        parts += [f"<h2>Student {escape(label)}</h2>", *_student_parts(read_student_config(folder))]
     return parts
 
 
-def _student_parts(student: StudentFacts) -> list[str]:
+def _student_parts(student: StudentConfig) -> list[str]:
     parts = [_table_html(counts_table(student))]
     if student.blocks:
         parts.append(_table_html(blocks_table(student)))

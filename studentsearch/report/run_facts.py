@@ -1,95 +1,19 @@
-"""What stands in a run folder: the students that a search found, and the accuracies that a training reached."""
+"""What stands in a run folder: its manifest, what the run found, and the rows of its course."""
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from studentsearch.errors import RunFolderError
-from studentsearch.records.student import CONFIG_NAME
-from studentsearch.report.fields import Fields
-from studentsearch.runs.files import JsonValue
+from studentsearch.records.metrics import MetricRow, SearchRow, TrainingRow, read_rows
+from studentsearch.records.names import CONFIG_NAME, MANIFEST_NAME, METRICS_NAME, STUDENT_FOLDER
+from studentsearch.records.results import FoundStudent, SearchResults, TrainingResults
 from studentsearch.runs.inside import path_inside
-from studentsearch.runs.manifest import MANIFEST_NAME, Manifest, read_manifest
+from studentsearch.runs.manifest import Manifest, decode_part, read_manifest
+from studentsearch.runs.metrics import PUT_BACK, read_course
 
-KINDS = ("search", "distill", "teach")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FoundStudent:
-    """One budget that a search met.
-
-    Attributes:
-        label: The budget as a user writes it.
-        folder: The student's folder.
-        budget_macs: The budget, multiply-accumulates.
-        macs: What the student costs, multiply-accumulates.
-        step: Step of the search at which it was met.
-        seconds: Time from the search's start.
-        accuracy_held_out: Percent; None where not measured.
-        accuracy_test: Percent, before any distillation; None where not measured.
-    """
-
-    label: str
-    folder: Path
-    budget_macs: int
-    macs: int
-    step: int
-    seconds: float
-    accuracy_held_out: float | None
-    accuracy_test: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelFacts:
-    """A network that stands beside the results; None where a run does not know it.
-
-    Attributes:
-        macs: Multiply-accumulates.
-        parameters: Trainable numbers.
-        accuracy_test: Percent.
-    """
-
-    macs: int | None
-    parameters: int | None
-    accuracy_test: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchFacts:
-    """The results of a search; no students and no teacher while it runs."""
-
-    students: tuple[FoundStudent, ...]
-    teacher: ModelFacts | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReachedFacts:
-    """Accuracy at one moment of a training, percent; None where not measured."""
-
-    epoch: float | None
-    step: int | None
-    accuracy_test: float | None
-    accuracy_held_out: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingFacts:
-    """The results of a distillation or of a teacher's training; all None while it runs.
-
-    Attributes:
-        before: The student as it was cut.
-        last: At the end.
-        best: Where the held-out images were answered best.
-        student: What was trained.
-        teacher: What it learned from.
-    """
-
-    before: ReachedFacts | None
-    last: ReachedFacts | None
-    best: ReachedFacts | None
-    student: ModelFacts | None
-    teacher: ModelFacts | None
+_ROWS: Mapping[str, type[MetricRow]] = {"search": SearchRow, "distill": TrainingRow, "teach": TrainingRow}
+KINDS = tuple(_ROWS)
 
 
 def is_student_folder(path: Path) -> bool:
@@ -121,24 +45,20 @@ def read_run(path: Path) -> Manifest:
     return manifest
 
 
-def read_search(path: Path, manifest: Manifest) -> SearchFacts:
-    """The results of a search.
+def read_search(path: Path, manifest: Manifest) -> SearchResults:
+    """The results of a search; of one that still runs without students.
 
     Args:
         path: The run folder.
         manifest: Its manifest.
 
     Returns:
-        The students in the order found.
+        What it found, students in the order found.
     """
-    fields = _results(path, manifest.results)
-    return SearchFacts(
-        students=tuple(_found(path, student) for student in fields.many("students")) if fields.has("students") else (),
-        teacher=model_facts(fields, "teacher"),
-    )
+    return decode_part(path, "results", manifest.results, SearchResults)
 
 
-def read_training(path: Path, manifest: Manifest) -> TrainingFacts:
+def read_training(path: Path, manifest: Manifest) -> TrainingResults | None:
     """The results of a distillation or of a teacher's training.
 
     Args:
@@ -146,71 +66,52 @@ def read_training(path: Path, manifest: Manifest) -> TrainingFacts:
         manifest: Its manifest.
 
     Returns:
-        What was reached.
+        What was reached; None while it runs.
     """
-    fields = _results(path, manifest.results)
-    return TrainingFacts(
-        before=reached_facts(fields, "before"),
-        last=reached_facts(fields, "last"),
-        best=reached_facts(fields, "best"),
-        student=model_facts(fields, "student"),
-        teacher=model_facts(fields, "teacher"),
-    )
+    return decode_part(path, "results", manifest.results, TrainingResults) if manifest.results else None
 
 
-def _results(path: Path, results: Mapping[str, JsonValue]) -> Fields:
-    return Fields(values=results, place=f"{path / MANIFEST_NAME}: results")
-
-
-def _found(path: Path, fields: Fields) -> FoundStudent:
-    return FoundStudent(
-        label=fields.text("label"),
-        folder=path_inside(path, fields.text("folder"), source=str(path / MANIFEST_NAME)),
-        budget_macs=fields.integer("budget_macs"),
-        macs=fields.integer("macs"),
-        step=fields.integer("step"),
-        seconds=fields.number("seconds"),
-        accuracy_held_out=fields.number_or_none("accuracy_held_out"),
-        accuracy_test=fields.number_or_none("accuracy_test"),
-    )
-
-
-def model_facts(results: Fields, key: str) -> ModelFacts | None:
-    """The network at `key` of a run's results; None where there is none.
+def found_folder(path: Path, student: FoundStudent) -> Path:
+    """The folder of a search's student, inside the run's.
 
     Args:
-        results: What a run found.
-        key: Such as "student".
+        path: The run folder.
+        student: One of its students.
 
     Returns:
-        What is known of it.
+        The student's folder.
     """
-    if not results.has(key):
-        return None
-    fields = results.fields(key)
-    return ModelFacts(
-        macs=fields.integer_or_none("macs"),
-        parameters=fields.integer_or_none("parameters"),
-        accuracy_test=fields.number_or_none("accuracy_test"),
-    )
+    return path_inside(path, student.folder, source=str(path / MANIFEST_NAME))
 
 
-def reached_facts(results: Fields, key: str) -> ReachedFacts | None:
-    """The moment at `key` of a run's results; None where there is none.
+def student_folders(path: Path, manifest: Manifest) -> dict[str, Path]:
+    """The students that a run wrote.
 
     Args:
-        results: What a run found.
-        key: Such as "last".
+        path: A run folder.
+        manifest: Its manifest.
 
     Returns:
-        The accuracies then.
+        Label to folder: the budget for a search's students, "student" for a distilled one.
     """
-    if not results.has(key):
-        return None
-    fields = results.fields(key)
-    return ReachedFacts(
-        epoch=fields.number_or_none("epoch"),
-        step=fields.integer_or_none("step"),
-        accuracy_test=fields.number_or_none("accuracy_test"),
-        accuracy_held_out=fields.number_or_none("accuracy_held_out"),
-    )
+    if manifest.kind == "search":
+        return {student.label: found_folder(path, student) for student in read_search(path, manifest).students}
+    return {STUDENT_FOLDER: path / STUDENT_FOLDER} if is_student_folder(path / STUDENT_FOLDER) else {}
+
+
+def read_course_rows(path: Path, manifest: Manifest) -> Sequence[MetricRow]:
+    """The course of a run.
+
+    Args:
+        path: The run folder.
+        manifest: Its manifest, of one of `KINDS`.
+
+    Returns:
+        One row a step that was logged; none where nothing was logged yet.
+
+    Raises:
+        InputFileError: metrics.csv was changed, or does not hold the rows of such a run; put it back.
+    """
+    file = path / METRICS_NAME
+    text = read_course(file, sha256=manifest.files.get(METRICS_NAME))
+    return read_rows(text, _ROWS[manifest.kind], source=str(file), cure=PUT_BACK)

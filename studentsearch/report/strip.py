@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
-from studentsearch.report.block_facts import BlockFacts, ReaderFacts, SumFacts
+from studentsearch.records.blocks import BlockShare
+from studentsearch.records.shares import ReaderShare, SumShare
 from studentsearch.report.triangle import dense_groups
 
 _LAYERS = "layer: in the order of the forward pass, its input channels and filters kept"
@@ -22,7 +23,7 @@ class LayerRow:
     """
 
     label: str
-    facts: ReaderFacts
+    facts: ReaderShare
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,7 @@ class SumRow:
     """
 
     label: str
-    facts: SumFacts
+    facts: SumShare
     words: str
 
 
@@ -53,7 +54,7 @@ class Strip:
     rows: tuple[LayerRow | SumRow, ...]
 
 
-def stage_strips(blocks: Sequence[BlockFacts]) -> tuple[Strip, ...]:
+def stage_strips(blocks: Sequence[BlockShare]) -> tuple[Strip, ...]:
     """A strip a stage, and one for neighbours that are layers alone.
 
     Args:
@@ -63,7 +64,7 @@ def stage_strips(blocks: Sequence[BlockFacts]) -> tuple[Strip, ...]:
         Strips of the blocks without dense connections; beside dense blocks a layer alone, as a stem, has none.
     """
     dense = {block.name for group in dense_groups(blocks) for block in group}
-    stages: list[list[BlockFacts]] = []
+    stages: list[list[BlockShare]] = []
     for block in blocks:
         is_alone = len(block.readers) == 1
         if block.name in dense or (dense and is_alone):
@@ -88,13 +89,13 @@ def explanation(strips: Sequence[Strip]) -> tuple[str, ...]:
     return (_LAYERS, _SUMS) if has_sums else (_LAYERS,)
 
 
-def _strip(stage: Sequence[BlockFacts]) -> Strip:
+def _strip(stage: Sequence[BlockShare]) -> Strip:
     title = "" if len(stage[0].readers) == 1 else _shared_path([reader.path for reader in stage[0].readers])
     return Strip(title=title, rows=tuple(row for block in stage for row in _rows(block, title)))
 
 
-def _rows(block: BlockFacts, title: str) -> Iterator[LayerRow | SumRow]:
-    sums: dict[str, list[SumFacts]] = {}
+def _rows(block: BlockShare, title: str) -> Iterator[LayerRow | SumRow]:
+    sums: dict[str, list[SumShare]] = {}
     for entry in block.sums:
         sums.setdefault(entry.after, []).append(entry)
     yield from (_sum_row(entry, title) for entry in sums.pop("", ()))
@@ -103,11 +104,11 @@ def _rows(block: BlockFacts, title: str) -> Iterator[LayerRow | SumRow]:
         yield from (_sum_row(entry, title) for entry in sums.pop(reader.path, ()))
 
 
-def _sum_row(facts: SumFacts, title: str) -> SumRow:
+def _sum_row(facts: SumShare, title: str) -> SumRow:
     return SumRow(label=shortened(facts.name, title), facts=facts, words=_branch_words(facts, title))
 
 
-def _branch_words(facts: SumFacts, title: str) -> str:
+def _branch_words(facts: SumShare, title: str) -> str:
     if facts.kept == 0:
         return "removed"
     remaining = [shortened(branch.path, title) for branch in facts.branches if not branch.is_removed]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from studentsearch.report.block_facts import drop_ratio
+from studentsearch.records.shares import drop_ratio
 from studentsearch.report.strip import LayerRow, Strip, SumRow, explanation
 from studentsearch.report.triangle import ramp_style
 from studentsearch.report.words import count_words
@@ -125,11 +125,11 @@ def _row_lines(row: LayerRow | SumRow, layout: _Layout, indent: str) -> Iterator
 
 def _layer_line(line: Text, row: LayerRow, layout: _Layout) -> Text:
     facts = row.facts
-    line.append_text(layout.share(facts.kept_inputs, facts.inputs))
+    line.append_text(layout.share(facts.num_kept_inputs, facts.inputs))
     if facts.is_depthwise:
         line.append(f"{' depthwise':<{layout.share_width}}")
     else:
-        line.append_text(layout.share(facts.kept_outputs, facts.outputs))
+        line.append_text(layout.share(facts.num_kept_outputs, facts.outputs))
     after = "removed" if facts.is_removed else count_words(facts.macs_after)
     return line.append(f" {count_words(facts.macs_before):>{_MACS}}  {after:>{_AFTER}}")
 

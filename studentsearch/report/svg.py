@@ -1,10 +1,10 @@
-"""Pictures for the page as inline SVG: a course over steps, the triangle of a dense block, the strip of a stage."""
+"""Drawings for the page as inline SVG: a course over steps, the triangle of a dense block, the strip of a stage."""
 
-import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 
-from studentsearch.report.block_facts import drop_ratio
+from studentsearch.records.shares import drop_ratio
+from studentsearch.report.course import Series
 from studentsearch.report.strip import LayerRow, Strip, SumRow
 from studentsearch.report.triangle import Triangle, TriangleRow, ramp_colour
 from studentsearch.report.words import count_words, fact_words, percent_words
@@ -59,8 +59,8 @@ def strip_svg(strip: Strip) -> str:
     words = LETTER * max(len(_row_words(row)) for row in strip.rows)
     width, height = label + 2 * (BAR + FIGURES) + words, CELL * len(strip.rows)
     rows = "".join(_strip_row(row, left=label, top=CELL * place) for place, row in enumerate(strip.rows))
-    picture = f'<svg width="{width}" height="{height}" role="img">{rows}</svg>'
-    return _figure(strip.title, picture)
+    drawing = f'<svg width="{width}" height="{height}" role="img">{rows}</svg>'
+    return _figure(strip.title, drawing)
 
 
 def _strip_row(row: LayerRow | SumRow, *, left: int, top: int) -> str:
@@ -70,13 +70,13 @@ def _strip_row(row: LayerRow | SumRow, *, left: int, top: int) -> str:
         return _text(f"+ {row.label}", 0, top) + bar + _text(row.words, left + BAR + FIGURES, top)
     facts = row.facts
     parts = [_text(row.label, 0, top)]
-    parts.append(_bar_svg(facts.kept_inputs, facts.inputs, f"{facts.path}: inputs kept", left=left, top=top))
+    parts.append(_bar_svg(facts.num_kept_inputs, facts.inputs, f"{facts.path}: inputs kept", left=left, top=top))
     second, third = left + BAR + FIGURES, left + 2 * (BAR + FIGURES)
     if facts.is_depthwise:
         parts.append(_text("depthwise", second, top))
     else:
         filters = f"{facts.path}: filters kept"
-        parts.append(_bar_svg(facts.kept_outputs, facts.outputs, filters, left=second, top=top))
+        parts.append(_bar_svg(facts.num_kept_outputs, facts.outputs, filters, left=second, top=top))
     return "".join(parts) + _text(_row_words(row), third, top)
 
 
@@ -102,33 +102,28 @@ def _text(words: str, left: int, top: int) -> str:
     return f'<text x="{left}" y="{top + CELL - 3}" font-size="11">{escape(words)}</text>'
 
 
-def course_svg(title: str, steps: Iterable[float], values: Iterable[float], *, key: str) -> str:
+def course_svg(title: str, series: Series) -> str:
     """A metric over steps as one line, with its highest and lowest value.
 
     Args:
         title: What is drawn.
-        steps: Steps, ascending.
-        values: As many; what is not finite is left out.
-        key: Name of the metric, for its unit.
+        series: At least one step, finite values.
 
     Returns:
-        One HTML figure; empty where no value is finite.
+        One HTML figure.
     """
-    points = [(step, value) for step, value in zip(steps, values, strict=True) if math.isfinite(value)]
-    if not points:
-        return ""
-    lowest, highest = min(value for _, value in points), max(value for _, value in points)
-    first, last = points[0][0], points[-1][0]
+    lowest, highest = min(series.values), max(series.values)
+    first, last = series.steps[0], series.steps[-1]
     across = (WIDTH - 2 * MARGIN) / max(last - first, 1)
     up = (HEIGHT - 2 * MARGIN) / (highest - lowest) if highest > lowest else 0.0
     drawn = " ".join(
         f"{MARGIN + (step - first) * across:.1f},{HEIGHT - MARGIN - (value - lowest) * up:.1f}"
-        for step, value in points
+        for step, value in zip(series.steps, series.values, strict=True)
     )
     line = f'<polyline points="{drawn}" fill="none" stroke="rgb(64,144,208)" stroke-width="1.5"/>'
-    caption = f"{title}: {fact_words(key, lowest)} to {fact_words(key, highest)}"
+    caption = f"{title}: {fact_words(series.column, lowest)} to {fact_words(series.column, highest)}"
     return _figure(caption, f'<svg width="{WIDTH}" height="{HEIGHT}" role="img">{line}</svg>')
 
 
-def _figure(caption: str, picture: str) -> str:
-    return f"<figure><figcaption>{escape(caption)}</figcaption>{picture}</figure>"
+def _figure(caption: str, drawing: str) -> str:
+    return f"<figure><figcaption>{escape(caption)}</figcaption>{drawing}</figure>"

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from studentsearch.records.student import Counts
-from studentsearch.report.block_facts import BlockFacts
-from studentsearch.report.facts import StudentFacts
-from studentsearch.report.run_facts import ModelFacts, ReachedFacts, SearchFacts, TrainingFacts
+from studentsearch.records.blocks import BlockShare
+from studentsearch.records.counts import Counts
+from studentsearch.records.results import NetworkFacts, SearchResults, TrainingResults
+from studentsearch.records.student import StudentConfig
 from studentsearch.report.triangle import dense_groups
 from studentsearch.report.words import NOTHING, accuracy_words, count_words, percent_words
 from studentsearch.units import format_duration
@@ -26,7 +26,7 @@ class WordTable:
     rows: tuple[tuple[str, ...], ...]
 
 
-def students_table(search: SearchFacts) -> WordTable:
+def students_table(search: SearchResults) -> WordTable:
     """The budgets that a search met, the teacher first.
 
     Args:
@@ -59,7 +59,7 @@ def students_table(search: SearchFacts) -> WordTable:
     )
 
 
-def accuracies_table(training: TrainingFacts) -> WordTable:
+def accuracies_table(training: TrainingResults) -> WordTable:
     """What a training reached, beside where it began and what it learned from.
 
     Args:
@@ -68,25 +68,26 @@ def accuracies_table(training: TrainingFacts) -> WordTable:
     Returns:
         One row a moment that is known.
     """
-    rows: list[tuple[str, ...]] = []
-    if training.teacher:
-        rows.append(("teacher", NOTHING, NOTHING, NOTHING, accuracy_words(training.teacher.accuracy_test)))
-    for name, reached in (("before", training.before), ("best held out", training.best), ("last", training.last)):
-        if reached:
-            rows.append((name, *_reached_words(reached)))
+    others = {"teacher": training.teacher, "before": training.before}
+    rows = [
+        (name, NOTHING, NOTHING, NOTHING, accuracy_words(network.accuracy_test))
+        for name, network in others.items()
+        if network is not None
+    ]
+    rows += [
+        (
+            name,
+            f"{reached.epoch:g}",
+            str(reached.step),
+            accuracy_words(reached.accuracy_held_out),
+            accuracy_words(reached.accuracy_test),
+        )
+        for name, reached in (("best held out", training.best), ("last", training.last))
+    ]
     return WordTable(title="Accuracy", header=("", "epoch", "step", "held out", "test"), rows=tuple(rows))
 
 
-def _reached_words(reached: ReachedFacts) -> tuple[str, ...]:
-    return (
-        NOTHING if reached.epoch is None else f"{reached.epoch:g}",
-        NOTHING if reached.step is None else str(reached.step),
-        accuracy_words(reached.accuracy_held_out),
-        accuracy_words(reached.accuracy_test),
-    )
-
-
-def cost_table(model: ModelFacts) -> WordTable:
+def cost_table(model: NetworkFacts) -> WordTable:
     """The cost of the network that was trained.
 
     Args:
@@ -99,7 +100,7 @@ def cost_table(model: ModelFacts) -> WordTable:
     return WordTable(title="Cost of one image", header=("", "MACs", "parameters"), rows=(row,))
 
 
-def counts_table(student: StudentFacts) -> WordTable:
+def counts_table(student: StudentConfig) -> WordTable:
     """The cost of one image in every convention, student beside teacher.
 
     Args:
@@ -124,7 +125,7 @@ def _compared(teacher: Counts, student: Counts, name: str) -> tuple[str, ...]:
     return (f"{before:,}", f"{after:,}", percent_words(after / before if before else None))
 
 
-def blocks_table(student: StudentFacts) -> WordTable:
+def blocks_table(student: StudentConfig) -> WordTable:
     """What went, block by block.
 
     Args:
@@ -139,7 +140,7 @@ def blocks_table(student: StudentFacts) -> WordTable:
     rows = [
         (
             block.name,
-            f"{block.kept_inputs}/{block.inputs}",
+            f"{block.num_kept_inputs}/{block.inputs}",
             percent_words(block.drop_ratio),
             *(_ratio_words(block) if is_dense else _size_words(block)),
             count_words(block.macs_before),
@@ -155,15 +156,15 @@ def blocks_table(student: StudentFacts) -> WordTable:
     )
 
 
-def _ratio_words(block: BlockFacts) -> tuple[str, str]:
+def _ratio_words(block: BlockShare) -> tuple[str, str]:
     return (percent_words(block.connections_drop_ratio), percent_words(block.channels_drop_ratio))
 
 
-def _size_words(block: BlockFacts) -> tuple[str, str]:
-    return (str(len(block.readers)), f"{block.kept_outputs}/{block.outputs}")
+def _size_words(block: BlockShare) -> tuple[str, str]:
+    return (str(len(block.readers)), f"{block.num_kept_outputs}/{block.outputs}")
 
 
-def lost_layers(student: StudentFacts) -> tuple[str, ...]:
+def lost_layers(student: StudentConfig) -> tuple[str, ...]:
     """The layers that lost all their inputs, and those that had to keep one.
 
     Args:

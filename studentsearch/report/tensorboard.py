@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from studentsearch.errors import DiskError, UsageError
-from studentsearch.report.frames import course_frame
-from studentsearch.report.run_facts import read_run
+from studentsearch.report.course import all_series
+from studentsearch.report.run_facts import read_course_rows, read_run
 
 _EVENTS = "events.out.tfevents.*"
 
@@ -26,17 +26,15 @@ def write_tensorboard(path: Path, folder: Path) -> None:
         raise UsageError(
             f"{error.name} is not installed; install the extra: pip install 'studentsearch[tensorboard]'"
         ) from error
-    read_run(path)
-    course = course_frame(path)
+    course = read_course_rows(path, read_run(path))
     if any(folder.glob(_EVENTS)):
         raise UsageError(f"{folder} holds TensorBoard events already; expected a folder without; choose another")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         writer = Writer(str(folder))
-        for name in course.columns.drop("step", errors="ignore"):
-            known = course[name].dropna()
-            for step, value in zip(course["step"].loc[known.index], known, strict=True):
-                writer.add_scalar(name, value, step)
+        for series in all_series(course):
+            for step, value in zip(series.steps, series.values, strict=True):
+                writer.add_scalar(series.column, value, step)
         writer.close()
     except OSError as error:
         raise DiskError(f"cannot write {folder}: {error.strerror}; free space or permission there") from error

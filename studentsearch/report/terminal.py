@@ -3,17 +3,23 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from studentsearch.records.student import StudentConfig, read_student_config
 from studentsearch.report.chart import Chart
-from studentsearch.report.facts import StudentFacts, read_student
-from studentsearch.report.frames import CHARTED, course_frame, student_folders
-from studentsearch.report.run_facts import is_student_folder, read_run, read_search, read_training
+from studentsearch.report.course import Series, charted
+from studentsearch.report.run_facts import (
+    found_folder,
+    is_student_folder,
+    read_course_rows,
+    read_run,
+    read_search,
+    read_training,
+    student_folders,
+)
 from studentsearch.report.shown import Shown
 from studentsearch.report.strip import stage_strips
 from studentsearch.report.strip_view import StripsView
@@ -40,14 +46,14 @@ def render_report(path: Path, console: Console) -> None:
         path: A run folder (search, distill, teach; complete or running) or a student folder.
         console: Where to; 80 columns suffice.
     """
-    parts = _student_report(read_student(path)) if is_student_folder(path) else _run_report(path)
+    parts = _student_report(read_student_config(path)) if is_student_folder(path) else _run_report(path)
     console.print(Shown(content=Group(*_spaced(parts))))
 
 
 def _run_report(path: Path) -> Iterator[RenderableType]:
     manifest = read_run(path)
     yield _headline(path, manifest)
-    yield from _course(course_frame(path), CHARTED[manifest.kind])
+    yield from map(_chart, charted(read_course_rows(path, manifest), manifest.kind))
     if manifest.kind == "search":
         yield from _search_report(path, manifest)
     else:
@@ -60,31 +66,31 @@ def _search_report(path: Path, manifest: Manifest) -> Iterator[RenderableType]:
         return
     yield _table(students_table(search))
     smallest = min(search.students, key=lambda student: student.macs)
-    yield Text(f"Student {smallest.label}: {smallest.folder}", style="bold")
-    yield from _kept_report(read_student(smallest.folder))
+    folder = found_folder(path, smallest)
+    yield Text(f"Student {smallest.label}: {folder}", style="bold")
+    yield from _kept_report(read_student_config(folder))
     if others := [student for student in search.students if student is not smallest]:
-        folders = "\n".join(f"  {student.folder}" for student in others)
+        folders = "\n".join(f"  {found_folder(path, student)}" for student in others)
         yield Text(f"The other students have reports of their own:\n{folders}")
 
 
 def _training_report(path: Path, manifest: Manifest) -> Iterator[RenderableType]:
     training = read_training(path, manifest)
-    accuracies = accuracies_table(training)
-    if accuracies.rows:
-        yield _table(accuracies)
+    if training is not None:
+        yield _table(accuracies_table(training))
     folders = student_folders(path, manifest)
     if folders:
-        yield from _student_report(read_student(*folders.values()))
-    elif training.student:
+        yield from _student_report(read_student_config(*folders.values()))
+    elif training is not None and training.student is not None:
         yield _table(cost_table(training.student))
 
 
-def _student_report(student: StudentFacts) -> Iterator[RenderableType]:
+def _student_report(student: StudentConfig) -> Iterator[RenderableType]:
     yield _table(counts_table(student))
     yield from _kept_report(student)
 
 
-def _kept_report(student: StudentFacts) -> Iterator[RenderableType]:
+def _kept_report(student: StudentConfig) -> Iterator[RenderableType]:
     if not student.blocks:  # a network by name, from which nothing was cut
         return
     yield _table(blocks_table(student))
@@ -108,21 +114,14 @@ def _headline(path: Path, manifest: Manifest) -> RenderableType:
     return Group(title, facts)
 
 
-def _course(course: pd.DataFrame, columns: tuple[str, ...]) -> Iterator[RenderableType]:
-    for column in columns:
-        if column not in course:
-            continue
-        known = course[column].loc[np.isfinite(course[column])]
-        if known.empty:
-            continue
-        steps = course["step"].loc[known.index]
-        yield Chart(
-            title=f"{fact_name(column)} over steps {steps.iloc[0]} to {steps.iloc[-1]}",
-            values=tuple(float(value) for value in known),
-            top=fact_words(column, float(known.max())),
-            bottom=fact_words(column, float(known.min())),
-            height=_CHART_HEIGHT,
-        )
+def _chart(series: Series) -> Chart:
+    return Chart(
+        title=f"{fact_name(series.column)} over steps {series.steps[0]} to {series.steps[-1]}",
+        values=series.values,
+        top=fact_words(series.column, float(max(series.values))),
+        bottom=fact_words(series.column, float(min(series.values))),
+        height=_CHART_HEIGHT,
+    )
 
 
 def _table(words: WordTable) -> RenderableType:

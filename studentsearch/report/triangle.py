@@ -9,7 +9,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.style import Style
 from rich.text import Text
 
-from studentsearch.report.block_facts import BlockFacts, ReaderFacts
+from studentsearch.records.blocks import BlockShare
+from studentsearch.records.shares import ReaderShare
 
 GLYPHS = "█▓▒░·"
 ASCII_GLYPHS = "#%+-."
@@ -51,7 +52,7 @@ class Triangle:
     rows: tuple[TriangleRow, ...]
 
 
-def dense_triangles(blocks: Sequence[BlockFacts]) -> tuple[Triangle, ...]:
+def dense_triangles(blocks: Sequence[BlockShare]) -> tuple[Triangle, ...]:
     """One triangle a dense block; the layer that reads the whole block, if named apart, is its last row.
 
     Args:
@@ -63,7 +64,7 @@ def dense_triangles(blocks: Sequence[BlockFacts]) -> tuple[Triangle, ...]:
     return tuple(_triangle(group) for group in dense_groups(blocks))
 
 
-def dense_groups(blocks: Sequence[BlockFacts]) -> tuple[tuple[BlockFacts, ...], ...]:
+def dense_groups(blocks: Sequence[BlockShare]) -> tuple[tuple[BlockShare, ...], ...]:
     """The dense blocks, each with the blocks after it that read the same maps.
 
     Args:
@@ -72,7 +73,7 @@ def dense_groups(blocks: Sequence[BlockFacts]) -> tuple[tuple[BlockFacts, ...], 
     Returns:
         Groups of blocks; those that are in none have no dense connections.
     """
-    groups: list[list[BlockFacts]] = []
+    groups: list[list[BlockShare]] = []
     for block in blocks:
         readers = block.connection_readers
         if not readers:
@@ -84,16 +85,16 @@ def dense_groups(blocks: Sequence[BlockFacts]) -> tuple[tuple[BlockFacts, ...], 
     return tuple(tuple(group) for group in groups if _is_dense(group))
 
 
-def _is_dense(group: Sequence[BlockFacts]) -> bool:
+def _is_dense(group: Sequence[BlockShare]) -> bool:
     reads = [{source.path for source in reader.sources} for block in group for reader in block.connection_readers]
     return reads[0] < reads[-1] and all(before <= after for before, after in pairwise(reads))
 
 
-def _first_source(block: BlockFacts) -> str:
+def _first_source(block: BlockShare) -> str:
     return block.connection_readers[0].sources[0].path
 
 
-def _triangle(group: Sequence[BlockFacts]) -> Triangle:
+def _triangle(group: Sequence[BlockShare]) -> Triangle:
     labelled: list[TriangleRow] = []
     readers = [reader for block in group for reader in block.connection_readers]
     sources = tuple(dict.fromkeys(source.path for reader in readers for source in reader.sources))
@@ -104,7 +105,7 @@ def _triangle(group: Sequence[BlockFacts]) -> Triangle:
     return Triangle(title=" + ".join(block.name for block in group), sources=sources, rows=tuple(labelled))
 
 
-def _ratios(reader: ReaderFacts, sources: tuple[str, ...]) -> tuple[float | None, ...]:
+def _ratios(reader: ReaderShare, sources: tuple[str, ...]) -> tuple[float | None, ...]:
     ratios = {source.path: source.drop_ratio for source in reader.sources}
     return tuple(ratios.get(source) for source in sources)
 
@@ -151,11 +152,11 @@ class TrianglesView:
         yield Text(EXPLANATION, style="dim")
         widest = max(len(triangle.sources) for triangle in self.triangles)
         cell = 2 if LABEL_WIDTH + 2 * widest <= options.max_width else 1
-        pictures = [list(_lines(triangle, glyphs, cell)) for triangle in self.triangles]
-        for shelf in _shelves(pictures, options.max_width):
+        drawings = [list(_lines(triangle, glyphs, cell)) for triangle in self.triangles]
+        for shelf in _shelves(drawings, options.max_width):
             yield Text()
-            for number in range(max(len(picture) for picture in shelf)):
-                yield _joined([picture[number] if number < len(picture) else Text() for picture in shelf], shelf)
+            for number in range(max(len(drawing) for drawing in shelf)):
+                yield _joined([drawing[number] if number < len(drawing) else Text() for drawing in shelf], shelf)
 
 
 def _legend(glyphs: str) -> Text:
@@ -191,28 +192,28 @@ def _lines(triangle: Triangle, glyphs: str, cell: int) -> Iterator[Text]:
         yield line
 
 
-def _shelves(pictures: list[list[Text]], max_width: int) -> list[list[list[Text]]]:
+def _shelves(drawings: list[list[Text]], max_width: int) -> list[list[list[Text]]]:
     shelves: list[list[list[Text]]] = []
     used = 0
-    for picture in pictures:
-        width = _width(picture)
+    for drawing in drawings:
+        width = _width(drawing)
         if shelves and used + GAP + width <= max_width:
-            shelves[-1].append(picture)
+            shelves[-1].append(drawing)
             used += GAP + width
         else:
-            shelves.append([picture])
+            shelves.append([drawing])
             used = width
     return shelves
 
 
-def _width(picture: list[Text]) -> int:
-    return max(line.cell_len for line in picture)
+def _width(drawing: list[Text]) -> int:
+    return max(line.cell_len for line in drawing)
 
 
 def _joined(lines: list[Text], shelf: list[list[Text]]) -> Text:
     joined = Text(no_wrap=True, overflow="crop")
-    for line, picture in zip(lines, shelf, strict=True):
+    for line, drawing in zip(lines, shelf, strict=True):
         joined.append_text(line)
-        joined.append(" " * (_width(picture) - line.cell_len + GAP))
+        joined.append(" " * (_width(drawing) - line.cell_len + GAP))
     joined.rstrip()
     return joined

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
-from studentsearch.runs.files import JsonValue
+from studentsearch.decoding import JsonValue
 from studentsearch.units import format_count
 
 NOTHING = "-"

@@ -6,23 +6,22 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, TypedDict, TypeVar
+from typing import Generic, TypedDict, TypeVar
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
-from studentsearch.decoding import decode_json, read_regular_file
+from studentsearch.decoding import Record, as_json, decode_json, read_regular_file
 from studentsearch.disk import disk_error, move, write_beside
 from studentsearch.errors import InputFileError
+from studentsearch.records.names import CHECKPOINT_NAME, PREVIOUS_CHECKPOINT_NAME
 from studentsearch.runs.metrics import MetricsMark
 from studentsearch.runs.tensors import require_finite, tensors_to_bytes
 
-CHECKPOINT_NAME = "checkpoint.safetensors"
-PREVIOUS_NAME = "checkpoint-previous.safetensors"
 MAX_CHECKPOINT_BYTES = 1 << 36
 _MAX_HEADER_BYTES = 100_000_000  # of any safetensors file, as the library has it
 _LENGTH_BYTES = 8
@@ -30,13 +29,7 @@ _HEADER_KEY, _FACTS_KEY, _SEAL_KEY = "checkpoint", "facts", "sha256"
 _BLANK_SEAL = "0" * 64
 
 
-class CheckpointFacts(Protocol):
-    """What a job keeps beside the tensors: a frozen dataclass of plain values."""
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-
-Facts = TypeVar("Facts", bound=CheckpointFacts)
+Facts = TypeVar("Facts", bound=Record)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -94,7 +87,7 @@ class CheckpointFiles:
             folder: The run folder.
             run: Whose checkpoints they are.
         """
-        self._newest, self._previous = folder / CHECKPOINT_NAME, folder / PREVIOUS_NAME
+        self._newest, self._previous = folder / CHECKPOINT_NAME, folder / PREVIOUS_CHECKPOINT_NAME
         self._run = run
         self._keeps_newest = True
 
@@ -103,7 +96,7 @@ class CheckpointFiles:
         """Whether a checkpoint lies there, whole or not."""
         return any(os.path.lexists(file) for file in (self._newest, self._previous))
 
-    def save(self, step: int, tensors: Mapping[str, Tensor], facts: CheckpointFacts, metrics: MetricsMark) -> None:
+    def save(self, step: int, tensors: Mapping[str, Tensor], facts: Record, metrics: MetricsMark) -> None:
         """Write the newest checkpoint; the one before stays.
 
         Args:
@@ -117,7 +110,7 @@ class CheckpointFiles:
         """
         require_finite(tensors, self._newest)
         header = _Header(step=step, run=self._run, metrics=metrics)
-        content = _sealed(tensors, {_HEADER_KEY: _as_json(header), _FACTS_KEY: _as_json(facts)})
+        content = _sealed(tensors, {_HEADER_KEY: _encoded(header), _FACTS_KEY: _encoded(facts)})
         try:
             beside = write_beside(self._newest, content)
             # A newest one that is damaged must not take the place of the previous one, which is whole.
@@ -168,8 +161,8 @@ class CheckpointFiles:
                 raise disk_error(file, error) from error
 
 
-def _as_json(facts: CheckpointFacts) -> str:
-    return json.dumps(asdict(facts), allow_nan=False)
+def _encoded(facts: Record) -> str:
+    return json.dumps(as_json(facts), allow_nan=False)
 
 
 def _sealed(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:

@@ -2,13 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeAlias
 
+from studentsearch.decoding import JsonValue
 from studentsearch.disk import write_bytes
-
-JsonValue: TypeAlias = bool | int | float | str | Sequence["JsonValue"] | Mapping[str, "JsonValue"] | None
 
 
 def write_text(path: Path, text: str) -> None:

@@ -8,19 +8,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from studentsearch.decoding import JsonValue, Record
 from studentsearch.errors import InputFileError
-from studentsearch.runs.checkpoints import Checkpoint, CheckpointFacts, CheckpointFiles, Facts, RunIdentity
-from studentsearch.runs.files import JsonValue, encodable, file_sha256, json_sha256
+from studentsearch.records.names import MANIFEST_NAME, METRICS_NAME
+from studentsearch.runs.checkpoints import Checkpoint, CheckpointFiles, Facts, RunIdentity
+from studentsearch.runs.files import encodable, file_sha256, json_sha256
 from studentsearch.runs.hold import hold_run_folder
-from studentsearch.runs.manifest import (
-    MANIFEST_NAME,
-    Manifest,
-    changed_files,
-    read_manifest,
-    require_same_run,
-    write_manifest,
-)
-from studentsearch.runs.metrics import METRICS_NAME, MetricsFile, MetricValue
+from studentsearch.runs.manifest import Manifest, changed_files, read_manifest, require_same_run, write_manifest
+from studentsearch.runs.metrics import MetricsFile, MetricValue
 
 DAMAGED_CURE = "put a whole one back from a copy, or choose another --out"
 
@@ -118,7 +113,7 @@ class RunFolder:
         say(f"warning: {self.path}: {changed[0]}{more}; made again from the last checkpoint")
         return False
 
-    def save_checkpoint(self, step: int, tensors: Mapping[str, Tensor], facts: CheckpointFacts) -> None:
+    def save_checkpoint(self, step: int, tensors: Mapping[str, Tensor], facts: Record) -> None:
         """Write a checkpoint; the one before is kept.
 
         Args:

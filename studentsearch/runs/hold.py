@@ -10,8 +10,8 @@ from pathlib import Path
 from studentsearch.decoding import read_regular_file
 from studentsearch.disk import HeldElsewhereError, disk_error, hold, real_path, remove_leftovers, write_bytes
 from studentsearch.errors import InputFileError, RunFolderError, RunInUseError
-from studentsearch.runs.manifest import MANIFEST_NAME
-from studentsearch.runs.place import HOLDER_NAME, LOCK_NAME, require_unoccupied
+from studentsearch.records.names import HOLDER_NAME, LOCK_NAME, MANIFEST_NAME
+from studentsearch.runs.place import require_unoccupied
 
 _MAX_HOLDER_BYTES = 20
 _WAIT_SECONDS = 0.3  # a process that just took the lock has written its number by then

@@ -4,14 +4,14 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar, cast
+from typing import Literal, TypeVar
 
-from studentsearch.decoding import decode_json, read_json
+from studentsearch.decoding import JsonValue, as_json, decode_json, read_json
 from studentsearch.errors import InputFileError, RunFolderError
-from studentsearch.runs.files import JsonValue, encodable, file_sha256, json_sha256, write_json
+from studentsearch.records.names import MANIFEST_NAME
+from studentsearch.runs.files import encodable, file_sha256, json_sha256, write_json
 from studentsearch.runs.inside import path_inside
 
-MANIFEST_NAME = "manifest.json"
 SCHEMA = 2
 FIRST_SCHEMA = 1
 """Runs of before there were hashes: they can be read and reported, and are not continued."""
@@ -27,44 +27,30 @@ class Manifest:
     """What a run folder says of itself.
 
     Attributes:
+        schema: The form of the file.
         kind: The job: "search", "distill", "teach", ...
         status: "running" until the job stored its results, then "complete".
         configuration: Every option that decides the outcome; a folder is continued only under the same one.
         facts: Command line, versions, device, seed, fingerprint of the data, hash of the teacher.
         results: What the job found; empty while it runs.
-        files: SHA-256 of every file that a complete run consists of, by its path in the folder.
         has_checkpoint: Whether a checkpoint was ever written; a run that has none then does not begin anew unasked.
-        schema: The form of the file.
+        files: SHA-256 of every file that a complete run consists of, by its path in the folder.
     """
 
+    schema: int = SCHEMA
     kind: str
     status: Status
     configuration: Mapping[str, JsonValue]
     facts: Mapping[str, JsonValue]
     results: Mapping[str, JsonValue]
-    files: Mapping[str, str] = field(default_factory=dict)
     has_checkpoint: bool = False
-    schema: int = SCHEMA
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Form:
-    """The form of the file, read before the rest of it."""
+    """What is read before the rest of the file: its form, and the hash over it, which the first schema had not."""
 
-    schema: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Stored:
-    """The file: a manifest and the hash over it, which the first schema had not."""
-
-    kind: str
-    status: Status
-    configuration: dict[str, object]
-    facts: dict[str, object]
-    results: dict[str, object]
-    files: dict[str, str] = field(default_factory=dict)
-    has_checkpoint: bool = False
     schema: int
     sha256: str | None = None
 
@@ -85,40 +71,34 @@ def read_manifest(path: Path) -> Manifest:
     file = path / MANIFEST_NAME
     if not file.exists():
         raise RunFolderError(f"{path} is not a run folder: found no {MANIFEST_NAME}; give a folder that a run wrote")
-    schema = read_json(file, _Form, cure=_CURE).schema
-    if schema not in {FIRST_SCHEMA, SCHEMA}:
+    form = read_json(file, _Form, cure=_CURE)
+    if form.schema not in {FIRST_SCHEMA, SCHEMA}:
         raise InputFileError(
-            f"{file} has schema {schema}; expected {FIRST_SCHEMA} or {SCHEMA}; use the version that wrote it"
+            f"{file} has schema {form.schema}; expected {FIRST_SCHEMA} or {SCHEMA}; use the version that wrote it"
         )
-    stored = read_json(file, _Stored, cure=_CURE)
-    manifest = Manifest(
-        kind=stored.kind,
-        status=stored.status,
-        configuration=cast("Mapping[str, JsonValue]", stored.configuration),
-        facts=cast("Mapping[str, JsonValue]", stored.facts),
-        results=cast("Mapping[str, JsonValue]", stored.results),
-        files=stored.files,
-        has_checkpoint=stored.has_checkpoint,
-        schema=stored.schema,
-    )
-    is_older = schema == FIRST_SCHEMA and stored.sha256 is None
-    if not is_older and stored.sha256 != json_sha256(_content(manifest)):
+    manifest = read_json(file, Manifest, cure=_CURE)
+    is_older = form.schema == FIRST_SCHEMA and form.sha256 is None
+    if not is_older and form.sha256 != json_sha256(as_json(manifest)):
         raise InputFileError(f"{file} was changed after it was written: its SHA-256 is another one; {_CURE}")
     return manifest
 
 
-def decode_part(value: JsonValue, form: type[Facts], *, source: str) -> Facts:
-    """A part of a manifest as typed facts.
+def decode_part(path: Path, part: str, value: Mapping[str, JsonValue], form: type[Facts]) -> Facts:
+    """A part of a manifest as typed facts, a class of `records/`.
 
     Args:
-        value: The part.
+        path: The run folder.
+        part: Which part, such as "results".
+        value: What the manifest holds there.
         form: What it must hold.
-        source: Which part of which manifest, for the message.
 
     Returns:
         The facts.
+
+    Raises:
+        InputFileError: It holds something else; put the file back from a copy.
     """
-    return decode_json(json.dumps(value), form, source=source, cure=_CURE)
+    return decode_json(json.dumps(value), form, source=f"{path / MANIFEST_NAME}: {part}", cure=_CURE)
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
@@ -128,21 +108,8 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
         path: A run folder.
         manifest: What to write.
     """
-    content = _content(manifest)
+    content = as_json(manifest)
     write_json(path / MANIFEST_NAME, {**content, "sha256": json_sha256(content)})
-
-
-def _content(manifest: Manifest) -> dict[str, JsonValue]:
-    return {
-        "schema": manifest.schema,
-        "kind": manifest.kind,
-        "status": manifest.status,
-        "configuration": manifest.configuration,
-        "facts": manifest.facts,
-        "results": manifest.results,
-        "has_checkpoint": manifest.has_checkpoint,
-        "files": dict(manifest.files),
-    }
 
 
 def changed_files(path: Path, files: Mapping[str, str]) -> tuple[str, ...]:

@@ -13,11 +13,10 @@ from studentsearch.decoding import read_regular_file
 from studentsearch.disk import disk_error, open_own
 from studentsearch.errors import InputFileError
 
-METRICS_NAME = "metrics.csv"
 MAX_BYTES = 1 << 30
 _NOT_FINITE = ("nan", "inf", "-inf")
 _MOST_DIGITS = 18  # what an int64 holds for sure
-_CURE = "put the file back from a copy, or run the same command with another --out"
+PUT_BACK = "put the file back from a copy, or run the same command with another --out"
 
 MetricValue = float | int | str | None
 
@@ -103,10 +102,10 @@ class MetricsFile:
         Raises:
             InputFileError: The file was changed meanwhile; put it back from a copy.
         """
-        content = read_regular_file(self.path, max_bytes=MAX_BYTES, cure=_CURE) if self._num_bytes else b""
+        content = read_regular_file(self.path, max_bytes=MAX_BYTES, cure=PUT_BACK) if self._num_bytes else b""
         content = content[: self._num_bytes]
         if hashlib.sha256(content).digest() != self._digest.digest():
-            raise InputFileError(f"{self.path} was changed while the run went on; {_CURE}")
+            raise InputFileError(f"{self.path} was changed while the run went on; {PUT_BACK}")
         header, *rows = content.splitlines(keepends=True) or [b""]
         position = self._columns.index("step") if rows else 0
         kept = [row for row in rows if int(row.split(b",")[position]) <= after_step]
@@ -128,11 +127,11 @@ class MetricsFile:
         num_bytes = 0 if mark is None else mark.num_bytes
         kept = b""
         if num_bytes:
-            content = read_regular_file(self.path, max_bytes=MAX_BYTES, cure=_CURE)
+            content = read_regular_file(self.path, max_bytes=MAX_BYTES, cure=PUT_BACK)
             kept = content[:num_bytes]
             if mark is None or hashlib.sha256(kept).hexdigest() != mark.sha256:
                 raise InputFileError(
-                    f"{self.path} was changed: its rows are not those that the checkpoint was written with; {_CURE}"
+                    f"{self.path} was changed: its rows are not those that the checkpoint was written with; {PUT_BACK}"
                 )
         if self.path.is_symlink() or self.path.exists():
             try:
@@ -161,17 +160,17 @@ def read_course(path: Path, *, sha256: str | None) -> str:
     """
     if sha256 is None and not path.exists():
         return ""
-    content = read_regular_file(path, max_bytes=MAX_BYTES, cure=_CURE)
+    content = read_regular_file(path, max_bytes=MAX_BYTES, cure=PUT_BACK)
     if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
-        raise InputFileError(f"{path} was changed after the run ended: its SHA-256 is another one; {_CURE}")
+        raise InputFileError(f"{path} was changed after the run ended: its SHA-256 is another one; {PUT_BACK}")
     try:
         text = content[: content.rfind(b"\n") + 1].decode()
         rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     except (ValueError, csv.Error) as error:
-        raise InputFileError(f"{path} cannot be read: {error}; expected one table of numbers; {_CURE}") from error
+        raise InputFileError(f"{path} cannot be read: {error}; expected one table of numbers; {PUT_BACK}") from error
     problem = _problem(rows) if rows else None
     if problem is not None:
-        raise InputFileError(f"{path} has {problem}; expected numbers and a column 'step' that only grows; {_CURE}")
+        raise InputFileError(f"{path} has {problem}; expected numbers and a column 'step' that only grows; {PUT_BACK}")
     return text
 
 

@@ -5,10 +5,8 @@ from pathlib import Path
 
 from studentsearch.disk import is_leftover
 from studentsearch.errors import DiskError, RunFolderError
-from studentsearch.runs.manifest import MANIFEST_NAME, read_manifest
-
-LOCK_NAME = ".lock"
-HOLDER_NAME = ".holder"
+from studentsearch.records.names import HOLDER_NAME, LOCK_NAME, MANIFEST_NAME
+from studentsearch.runs.manifest import read_manifest
 
 
 def require_place(path: Path, kind: str | None) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from studentsearch.errors import UsageError
-from studentsearch.runs.files import JsonValue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,11 +153,6 @@ class SearchRecipe:
             weight_rate=self.weight_rate * factor,
             final_weight_rate=self.final_weight_rate * factor,
         )
-
-    def as_json(self) -> dict[str, JsonValue]:
-        """The knobs as JSON values."""
-        values: dict[str, JsonValue] = asdict(self)
-        return values
 
 
 def as_printed(recipe: SearchRecipe) -> SearchRecipe:

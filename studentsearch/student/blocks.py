@@ -14,9 +14,8 @@ from studentsearch.graph.macs import node_macs
 from studentsearch.graph.network import Network, Node
 from studentsearch.graph.operations.table import is_reader
 from studentsearch.graph.stages import block_names
-from studentsearch.records.blocks import BlockShare, BranchShare, ReaderShare, SourceShare, SumShare
-
-__all__ = ["BlockShare", "BranchShare", "ReaderShare", "SourceShare", "SumShare", "kept_by_block"]
+from studentsearch.records.blocks import BlockShare
+from studentsearch.records.shares import BranchShare, ReaderShare, SourceShare, SumShare
 
 
 def kept_by_block(network: Network, alive: Liveness) -> tuple[BlockShare, ...]:

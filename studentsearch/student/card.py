@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator
 
 from studentsearch.printable import markdown, printable
-from studentsearch.records.student import StudentConfig, TrainingRecord
+from studentsearch.records.student import StudentConfig
+from studentsearch.records.training import TrainingRecord
 
 _DATASET = re.compile(r"[\w.-]{1,100}", re.ASCII)
 

@@ -12,12 +12,10 @@ from torch.func import functional_call
 
 from studentsearch.errors import ProofError
 from studentsearch.outputs import outputs_of
-from studentsearch.records.student import CutCheck
+from studentsearch.records.counts import CutCheck
 from studentsearch.student.build import build_with_weights
 from studentsearch.student.counts import is_counted_by_thop, thop_macs, torch_flops
 from studentsearch.student.slice import Cut
-
-__all__ = ["CutCheck", "check_cut"]
 
 TOLERANCE = 1e-10  # float64, relative to the largest logit; only the order of summation differs
 

@@ -12,11 +12,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from studentsearch.graph.macs import full_macs, paper_macs
 from studentsearch.graph.network import Network
 from studentsearch.graph.operations.table import record_of
-from studentsearch.records.student import Counts
+from studentsearch.records.counts import Counts
 from studentsearch.student.blank import blank_images
 from studentsearch.student.spec import StudentSpec
-
-__all__ = ["Counts", "count_everything", "is_counted_by_thop", "thop_macs", "torch_flops"]
 
 _COUNTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 

@@ -19,19 +19,18 @@ from studentsearch.decoding import decode_json
 from studentsearch.disk import write_bytes
 from studentsearch.errors import InputFileError, UnsupportedGraphError
 from studentsearch.records.blocks import BlockShare
+from studentsearch.records.counts import Counts, CutCheck
+from studentsearch.records.names import CARD_NAME, CONFIG_NAME, SOURCE_NAME, WEIGHTS_NAME
+from studentsearch.records.origin import Origin
 from studentsearch.records.student import (
-    CONFIG_NAME,
     SCHEMA,
-    WEIGHTS_NAME,
-    Counts,
-    CutCheck,
-    Origin,
     StudentConfig,
-    TrainingRecord,
     config_metadata,
     has_student_files,
     read_config,
+    read_student_config,
 )
+from studentsearch.records.training import TrainingRecord
 from studentsearch.runs.files import write_text
 from studentsearch.runs.state_hash import state_sha256
 from studentsearch.runs.tensors import load_tensors, save_tensors
@@ -42,21 +41,6 @@ from studentsearch.student.source import model_source
 from studentsearch.student.spec import StudentSpec, spec_from_record, spec_to_record
 from studentsearch.student.trial import require_running, require_sound
 from studentsearch.student.wellformed import spec_problem
-
-__all__ = [
-    "CONFIG_NAME",
-    "WEIGHTS_NAME",
-    "Origin",
-    "StoredStudent",
-    "StudentRecord",
-    "is_student_folder",
-    "read_origin",
-    "read_student",
-    "rewrite_weights",
-    "student_files",
-    "write_student",
-]
-MODEL_NAME = "model.py"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +125,7 @@ def rewrite_weights(
 
 def student_files(folder: Path) -> tuple[Path, ...]:
     """The files that decide what a student answers; its model card may be edited."""
-    return tuple(folder / name for name in (CONFIG_NAME, WEIGHTS_NAME, MODEL_NAME))
+    return tuple(folder / name for name in (CONFIG_NAME, WEIGHTS_NAME, SOURCE_NAME))
 
 
 def is_student_folder(folder: Path) -> bool:
@@ -158,7 +142,7 @@ def read_origin(folder: Path) -> Origin:
     Returns:
         Its origin, see `read_student` for what is refused of config.json.
     """
-    return read_config(folder)[0].origin
+    return read_student_config(folder).origin
 
 
 def read_student(folder: Path) -> StoredStudent:
@@ -205,8 +189,8 @@ def _write(folder: Path, spec: StudentSpec, tensors: Mapping[str, Tensor], confi
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CONFIG_NAME).unlink(missing_ok=True)
     save_tensors(folder / WEIGHTS_NAME, tensors, config_metadata(content))
-    write_text(folder / MODEL_NAME, model_source(spec, title=title))
-    write_text(folder / "README.md", model_card(config))
+    write_text(folder / SOURCE_NAME, model_source(spec, title=title))
+    write_text(folder / CARD_NAME, model_card(config))
     write_bytes(folder / CONFIG_NAME, content)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from studentsearch.graph.network import Operation
 from studentsearch.graph.outputs import logits_place, output_names
 from studentsearch.outputs import OutputPlace
-from studentsearch.records.student import ArchitectureRecord, StepRecord
+from studentsearch.records.architecture import ArchitectureRecord, StepRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,8 +23,8 @@ import torch
 from studentsearch.data.augmentation import Augmentation
 from studentsearch.data.batches import Batches, hold_out
 from studentsearch.data.dataset import Dataset, Images
-from studentsearch.data.normalization import Normalization
 from studentsearch.data.sources import open_dataset
+from studentsearch.records.normalization import Normalization
 
 _SIDE = 64
 _NUM_FILES = 4

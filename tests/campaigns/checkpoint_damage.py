@@ -14,7 +14,7 @@ from pathlib import Path
 from changes import change_file
 from small_runs import SmallRuns, answer, result
 
-from studentsearch.runs.checkpoints import CHECKPOINT_NAME, PREVIOUS_NAME
+from studentsearch.records.names import CHECKPOINT_NAME, PREVIOUS_CHECKPOINT_NAME
 
 STOP_AT = {"teach": 5, "distill": 5, "search": 34}
 _EXIT_INPUT = 5
@@ -39,8 +39,8 @@ def changed_runs(root: Path, *, count: int, seed: int, kinds: tuple[str, ...]) -
         names = chance.choice((
             (CHECKPOINT_NAME,),
             (CHECKPOINT_NAME,),
-            (CHECKPOINT_NAME, PREVIOUS_NAME),
-            (PREVIOUS_NAME,),
+            (CHECKPOINT_NAME, PREVIOUS_CHECKPOINT_NAME),
+            (PREVIOUS_CHECKPOINT_NAME,),
         ))
         for name in names:
             change_file(out / name, chance)

@@ -16,7 +16,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from studentsearch.graph.trace import trace
-from studentsearch.records.student import CONFIG_NAME, WEIGHTS_NAME, Origin, config_metadata
+from studentsearch.records.names import CONFIG_NAME, WEIGHTS_NAME
+from studentsearch.records.origin import Origin
+from studentsearch.records.student import config_metadata
 from studentsearch.runs.state_hash import state_sha256
 from studentsearch.student.check import check_cut
 from studentsearch.student.counts import count_everything

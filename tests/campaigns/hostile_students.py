@@ -24,7 +24,7 @@ import torch
 import studentsearch
 from studentsearch.cli.main import main
 from studentsearch.errors import StudentSearchError
-from studentsearch.records.student import CONFIG_NAME
+from studentsearch.records.names import CONFIG_NAME
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from campaigns.hostile_folders import HOSTILE, PICKLE, Hostile, seal, write_good

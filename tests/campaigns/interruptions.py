@@ -22,7 +22,7 @@ from pathlib import Path
 from changes import change_file
 from small_runs import SmallRuns, begin, die_going_back, diverging, ended, result, steps_patched
 
-from studentsearch.runs.checkpoints import CHECKPOINT_NAME, PREVIOUS_NAME
+from studentsearch.records.names import CHECKPOINT_NAME, PREVIOUS_CHECKPOINT_NAME
 
 _EXIT_DISK = 6
 _SECONDS_BETWEEN_CHECKPOINTS = 0.05
@@ -108,7 +108,7 @@ def killed_going_back(root: Path, *, events: Sequence[int], seed: int, kinds: tu
             kind = kinds[number % len(kinds)]
             out = runs.fresh("back")
             exit_code = ended(begin(runs.words(kind, out), log, first=partial(die_going_back, event=event)))
-            damaged = number // len(kinds) % 2 == 1 and (out / PREVIOUS_NAME).exists()
+            damaged = number // len(kinds) % 2 == 1 and (out / PREVIOUS_CHECKPOINT_NAME).exists()
             if damaged and (out / CHECKPOINT_NAME).exists():
                 change_file(out / CHECKPOINT_NAME, chance)
             line = _continued(runs, kind, out, log)

@@ -15,8 +15,7 @@ from pathlib import Path
 from changes import change_file
 from small_runs import Answer, SmallRuns, answer, result
 
-from studentsearch.runs.manifest import MANIFEST_NAME
-from studentsearch.runs.metrics import METRICS_NAME
+from studentsearch.records.names import MANIFEST_NAME, METRICS_NAME
 
 STOP_AT = {"teach": 5, "distill": 5, "search": 34}
 _REFUSED = {5, 7}

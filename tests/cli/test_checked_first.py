@@ -143,7 +143,9 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> list[Answer]:
     (folder / "occupied").mkdir()
     (folder / "occupied" / "notes.txt").touch()
     make_run(folder / "teach_run", "teach", {})
-    make_run(folder / "found_run", "search", {"students": [{"label": "90M", "folder": "students/90M"}]})
+    facts = {"label": "90M", "folder": "students/90M", "budget_macs": 90, "macs": 89, "step": 1, "seconds": 1.0}
+    student = {**facts, "accuracy_held_out": 50.0, "accuracy_test": 50.0}
+    make_run(folder / "found_run", "search", {"students": [student]})
     (folder / "found_run" / "students" / "90M").mkdir(parents=True)
     for name in ("config.json", "model.safetensors"):
         (folder / "found_run" / "students" / "90M" / name).touch()

@@ -4,9 +4,10 @@ import torch
 from studentsearch.data.augmentation import Augmentation
 from studentsearch.data.batches import Batch, Batches, hold_out, in_order, normalize
 from studentsearch.data.dataset import Images
-from studentsearch.data.normalization import Normalization, parse_normalization
+from studentsearch.data.normalization import parse_normalization
 from studentsearch.errors import UsageError
 from studentsearch.randomness import generator
+from studentsearch.records.normalization import Normalization
 
 PLAIN = Normalization(mean=(0.0,), std=(1.0,))
 

@@ -11,8 +11,8 @@ from studentsearch.data.augmentation import Augmentation
 from studentsearch.data.batches import Batches, hold_out, in_order
 from studentsearch.data.dataset import Dataset, Images, channel_mean, channel_std
 from studentsearch.data.mapped import MappedPixels, map_pixels
-from studentsearch.data.normalization import Normalization
 from studentsearch.data.transfer import send
+from studentsearch.records.normalization import Normalization
 
 USUAL = Normalization(mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.3))
 NUM_PICTURES = 60

@@ -23,10 +23,11 @@ from studentsearch.graph.macs import count_macs
 from studentsearch.graph.network import Node
 from studentsearch.graph.operations.table import is_reader
 from studentsearch.graph.trace import Traced, trace_with_state
+from studentsearch.records.counts import Counts, CutCheck
+from studentsearch.records.origin import Origin
 from studentsearch.student.build import build_with_weights
-from studentsearch.student.check import CutCheck
-from studentsearch.student.counts import Counts, torch_flops
-from studentsearch.student.folder import Origin, StudentRecord, read_student, write_student
+from studentsearch.student.counts import torch_flops
+from studentsearch.student.folder import StudentRecord, read_student, write_student
 from studentsearch.student.plain import PlainNetwork, plain_network
 from studentsearch.student.slice import Cut, cut
 from studentsearch.student.source import model_source

@@ -15,7 +15,7 @@ from rule_nets import NETS
 from torch import Tensor
 
 from studentsearch.graph.operations.table import record_of
-from studentsearch.records.student import ArchitectureRecord
+from studentsearch.records.architecture import ArchitectureRecord
 from studentsearch.student.build import build_with_weights
 from studentsearch.student.counts import is_counted_by_thop, thop_macs, torch_flops
 from studentsearch.student.spec import spec_from_record, spec_to_record

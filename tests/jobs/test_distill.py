@@ -15,12 +15,13 @@ from studentsearch.jobs.distill import DistillOptions, distill
 from studentsearch.jobs.method_options import MethodOptions
 from studentsearch.jobs.options import ComputeOptions, DataOptions
 from studentsearch.jobs.outcome import DistilledStudent
-from studentsearch.jobs.recipe import TrainingRecipe
 from studentsearch.jobs.search import search
 from studentsearch.jobs.search_options import SearchOptions
-from studentsearch.jobs.teach import WEIGHTS_NAME, TeachOptions, teach
+from studentsearch.jobs.teach import TeachOptions, teach
 from studentsearch.models.registry import build_model
 from studentsearch.progress import SilentProgress
+from studentsearch.records.names import TAUGHT_WEIGHTS_NAME
+from studentsearch.records.recipe import TrainingRecipe
 from studentsearch.runs.files import file_sha256
 from studentsearch.runs.manifest import read_manifest
 from studentsearch.search.recipe import SearchRecipe
@@ -51,7 +52,7 @@ def teachers(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
         out = folder / str(number)
         compute = replace(COMPUTE, seed=number)
         teach(TeachOptions(model=model, out=out, data=DIGITS, compute=compute, recipe=replace(RECIPE, rate=0.1)))
-        files.append(out / WEIGHTS_NAME)
+        files.append(out / TAUGHT_WEIGHTS_NAME)
     return tuple(files)
 
 
@@ -142,7 +143,7 @@ def test_a_found_student_may_have_other_teachers(tmp_path: Path):
     search(SearchOptions(teacher="densenet_digits", budgets=("80%",), out=found, compute=COMPUTE, recipe=recipe))
     taught = tmp_path / "teach"
     teach(TeachOptions(model="densenet_digits", out=taught, data=DIGITS, compute=COMPUTE, recipe=RECIPE))
-    weights = (taught / WEIGHTS_NAME, taught / "weights-best.safetensors")
+    weights = (taught / TAUGHT_WEIGHTS_NAME, taught / "weights-best.safetensors")
     chosen = DistillOptions(
         student=found,
         out=tmp_path / "run",

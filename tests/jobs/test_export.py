@@ -12,11 +12,13 @@ from studentsearch.errors import DiskError, UsageError
 from studentsearch.graph.trace import trace
 from studentsearch.jobs.export import export
 from studentsearch.outputs import outputs_of
+from studentsearch.records.counts import CutCheck
+from studentsearch.records.origin import Origin
 from studentsearch.student.blocks import kept_by_block
 from studentsearch.student.build import build_with_weights
-from studentsearch.student.check import CutCheck, check_cut
+from studentsearch.student.check import check_cut
 from studentsearch.student.counts import count_everything
-from studentsearch.student.folder import Origin, StudentRecord, read_student, write_student
+from studentsearch.student.folder import StudentRecord, read_student, write_student
 from studentsearch.student.plain import plain_network, whole_network
 from studentsearch.student.slice import Cut
 

@@ -3,12 +3,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from studentsearch.data.normalization import Normalization
 from studentsearch.errors import InputFileError
 from studentsearch.jobs.evaluate import EvaluateOptions, evaluate
 from studentsearch.jobs.opening import normalization_metadata, published_normalization
 from studentsearch.jobs.options import ComputeOptions, DataOptions
 from studentsearch.models.weights_file import embedded_weights
+from studentsearch.records.normalization import Normalization
 from studentsearch.runs.tensors import load_metadata, load_tensors, save_tensors
 
 DIGITS = DataOptions(name="digits")

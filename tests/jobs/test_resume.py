@@ -11,10 +11,10 @@ from stopping import Stop
 from studentsearch.errors import InterruptedRunError
 from studentsearch.jobs.distill import DistillOptions, distill
 from studentsearch.jobs.options import ComputeOptions, DataOptions
-from studentsearch.jobs.recipe import TrainingRecipe
 from studentsearch.jobs.search import search
 from studentsearch.jobs.search_options import SearchOptions
 from studentsearch.jobs.teach import TeachOptions, teach
+from studentsearch.records.recipe import TrainingRecipe
 from studentsearch.runs.files import file_sha256
 from studentsearch.runs.manifest import read_manifest
 from studentsearch.search.recipe import SearchRecipe

@@ -10,9 +10,9 @@ from stopping import Stop
 
 from studentsearch.errors import InterruptedRunError, RunInUseError, UsageError
 from studentsearch.jobs.options import ComputeOptions, DataOptions
-from studentsearch.jobs.recipe import TrainingRecipe
 from studentsearch.jobs.study import study
 from studentsearch.jobs.study_options import StudyOptions, study_rows
+from studentsearch.records.recipe import TrainingRecipe
 from studentsearch.report import read_comparison
 from studentsearch.runs.files import file_sha256
 from studentsearch.runs.folder import RunFolder

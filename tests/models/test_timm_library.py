@@ -10,12 +10,13 @@ import torch
 
 from studentsearch.errors import InputFileError, UsageError
 from studentsearch.models.libraries import library_statistics, library_weights
-from studentsearch.models.library import ChannelStatistics, Sizes
+from studentsearch.models.library import Sizes
 from studentsearch.models.registry import build_model, usual_sizes
 from studentsearch.models.weights import load_weights
+from studentsearch.records.normalization import Normalization
 
 needs_timm = pytest.mark.skipif(importlib.util.find_spec("timm") is None, reason="timm is not installed (extra timm)")
-HALF = ChannelStatistics(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+HALF = Normalization(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 
 
 def test_missing_timm_is_told_with_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,7 +41,7 @@ def test_size_classes_and_channels_come_from_the_data(name: str) -> None:
 def test_facts_are_timms_own() -> None:
     assert usual_sizes("timm:test_resnet") == Sizes(num_classes=1000, in_channels=3, image_size=160)
     assert library_statistics("timm:test_resnet", None) == HALF
-    assert library_statistics("timm:resnet18", Path("a1_in1k")) == ChannelStatistics(
+    assert library_statistics("timm:resnet18", Path("a1_in1k")) == Normalization(
         mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
     )
 

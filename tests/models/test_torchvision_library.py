@@ -12,12 +12,12 @@ from torchvision.models import googlenet
 from studentsearch.errors import InputFileError, UsageError
 from studentsearch.models import torchvision_library
 from studentsearch.models.libraries import library_statistics, library_weights
-from studentsearch.models.library import ChannelStatistics
 from studentsearch.models.registry import build_model
 from studentsearch.models.weights import load_weights, read_weights
+from studentsearch.records.normalization import Normalization
 
 NAME = "torchvision:shufflenet_v2_x0_5"
-IMAGENET = ChannelStatistics(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+IMAGENET = Normalization(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 FILE_OF_DEFAULT = "shufflenetv2_x0.5-f707e7126e.pth"
 
 
@@ -60,7 +60,7 @@ def test_grey_pictures_are_refused() -> None:
 
 
 def test_normalisation_is_the_weights_own() -> None:
-    half = ChannelStatistics(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+    half = Normalization(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
     assert library_statistics("resnet20", None) is None
     assert library_statistics("torchvision:resnet18", None) == IMAGENET
     assert library_statistics("torchvision:resnet18", Path("IMAGENET1K_V1")) == IMAGENET

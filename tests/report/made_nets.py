@@ -2,7 +2,8 @@
 
 from itertools import pairwise
 
-from studentsearch.student.blocks import BlockShare, BranchShare, ReaderShare, SourceShare, SumShare
+from studentsearch.records.blocks import BlockShare
+from studentsearch.records.shares import BranchShare, ReaderShare, SourceShare, SumShare
 
 
 def layer(path: str, source: str, inputs: tuple[int, int], outputs: tuple[int, int], area: int) -> ReaderShare:

@@ -8,7 +8,7 @@ import msgspec
 from made_student import write_facts
 
 from studentsearch.records.blocks import BlockShare
-from studentsearch.records.student import Counts
+from studentsearch.records.counts import Counts
 
 Json = dict[str, object]
 FACTS: Json = {

@@ -6,19 +6,12 @@ from pathlib import Path
 
 import msgspec
 
+from studentsearch.records.architecture import ArchitectureRecord, StepRecord
 from studentsearch.records.blocks import BlockShare
-from studentsearch.records.student import (
-    CONFIG_NAME,
-    SCHEMA,
-    WEIGHTS_NAME,
-    ArchitectureRecord,
-    Counts,
-    CutCheck,
-    Origin,
-    StepRecord,
-    StudentConfig,
-    config_metadata,
-)
+from studentsearch.records.counts import Counts, CutCheck
+from studentsearch.records.names import CONFIG_NAME, WEIGHTS_NAME
+from studentsearch.records.origin import Origin
+from studentsearch.records.student import SCHEMA, StudentConfig, config_metadata
 
 ORIGIN = Origin(
     teacher="densenet",

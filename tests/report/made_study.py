@@ -10,7 +10,15 @@ COSTS = {
     "resnet8": (12_501_632, 80_916, 0.4117),
 }
 RECIPE: Json = {"epochs": 200, "steps": None, "batch": 128, "rate": 0.01, "milestones": [0.25, 0.5, 0.75]}
-DATA: Json = {"name": "cifar100", "fingerprint": "ab" * 32, "augment": "shift:4+flip", "mean": [0.5, 0.5, 0.5]}
+FACTS: Json = {"command": ["studentsearch"], "versions": {"torch": "2.15.0"}, "device": "cpu", "seed": 0}
+DATA: Json = {
+    "name": "cifar100",
+    "fingerprint": "ab" * 32,
+    "augment": "shift:4+flip",
+    "mean": [0.5, 0.5, 0.5],
+    "std": [0.2, 0.2, 0.2],
+}
+FACTS["data"] = DATA
 
 
 def reached(epoch: float, test: float) -> Json:
@@ -92,14 +100,16 @@ def write_older(folder: Path) -> None:
     configuration |= {"temperature": 4.0, "hard_weight": 0.1, "squared_temperature": True}
     found: Json = {"last": reached(1.28, 71.84), "best": reached(1.28, 71.84), "teacher": {"accuracy_test": 75.03}}
     found |= {"before": {"accuracy_test": 61.62}, "student": {"macs": 89_405_336, "parameters": 532_913}}
-    write_run(folder, "distill", configuration, found, facts={"student": "runs/mine/students/90M"})
+    write_run(folder, "distill", configuration, found, facts=FACTS | {"student": "runs/mine/students/90M"})
 
 
 def write_running(root: Path) -> None:
     """One run in its 13th epoch, one of 900 steps that did not begin."""
     folder = root / "rows" / "P1" / "seed-2"
     write_run(folder, "distill", distilling("cross_layer", "resnet8", ["resnet32:0"], 2, row="P1"), {})
-    (folder / "metrics.csv").write_text("step,epoch,loss\n4399,12.497,1.5\n4400,12.5,1.5\n4401,12")
+    header = "step,epoch,loss,rate,accuracy_held_out,seconds,images_per_second"
+    rows = "4399,12.497,1.5,0.1,,9,900\n4400,12.5,1.5,0.1,,9,900\n4401,12"
+    (folder / "metrics.csv").write_text(f"{header}\n{rows}")
     short = RECIPE | {"steps": 900}
     write_run(root / "teachers" / "vgg11", "teach", {"model": "vgg11", "seed": 0, "recipe": short}, {})
 

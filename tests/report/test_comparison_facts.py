@@ -37,21 +37,24 @@ def test_spread_is_of_a_sample() -> None:
     assert spread([None]) is None
     alone = spread([None, 58.0])
     assert alone is not None
-    assert (alone.mean, alone.deviation, alone.num_runs) == (58.0, None, 1)
+    assert (alone.mean, alone.std, alone.num_runs) == (58.0, None, 1)
     three = spread([58.0, 59.0, 61.5])
     assert three is not None
     assert three.mean == pytest.approx(59.5)
-    assert three.deviation == pytest.approx((3.25) ** 0.5)  # (2.25 + 0.25 + 4) / (3 - 1)
+    assert three.std == pytest.approx((3.25) ** 0.5)  # (2.25 + 0.25 + 4) / (3 - 1)
 
 
 def test_a_row_holds_all_seeds(study: Path) -> None:
     comparison = read_comparison([study])
     teach, none = group(comparison, "teach", "resnet32"), group(comparison, "alone")
     assert [run.task.seed for run in teach.runs] == [0, 1, 2]
-    assert (none.task.method, none.epochs, none.parameters, none.macs) == ("none", 200, 80_916, 12_501_632)
-    assert none.top1_last is not None
-    assert none.top1_best is not None
-    assert (none.top1_last.mean, none.top1_last.deviation, none.top1_last.num_runs) == (59.0, 1.0, 3)
+    assert (none.task.method, none.epochs, none.network.parameters, none.network.macs) == (
+        "none",
+        200,
+        80_916,
+        12_501_632,
+    )
+    assert (none.top1_last.mean, none.top1_last.std, none.top1_last.num_runs) == (59.0, 1.0, 3)
     assert none.top1_best.mean == pytest.approx(59.5)
     assert none.milliseconds_per_image == pytest.approx(0.4117)
 
@@ -155,7 +158,7 @@ def test_other_weights_of_a_teacher_make_another_row(tmp_path: Path) -> None:
 
 def test_older_runs_are_shown(study: Path) -> None:
     older = group(read_comparison([study]), "hinton", "90M")
-    assert (older.task.teachers, older.epochs, older.macs) == ((), 1.28, 89_405_336)
+    assert (older.task.teachers, older.epochs, older.network.macs) == ((), 1.28, 89_405_336)
     assert older.milliseconds_per_image is None
 
 
@@ -163,7 +166,7 @@ def test_older_teachers_know_no_cost(tmp_path: Path) -> None:
     reached = made_study.reached(12, 58.49)
     made_study.write_run(tmp_path / "a", "teach", {"model": "resnet20"}, {"last": reached, "best": reached})
     (found,) = read_comparison([tmp_path]).groups
-    assert (found.parameters, found.macs, found.milliseconds_per_image) == (None, None, None)
+    assert (found.network.parameters, found.network.macs, found.milliseconds_per_image) == (None, None, None)
 
 
 def test_unfinished_runs_say_how_far_they_are(study: Path) -> None:
@@ -204,11 +207,11 @@ def test_what_is_no_comparison_is_named(study: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"seed": "0"}, r"configuration: found '0' at 'seed', expected a whole number"),
-        ({"teachers": "resnet32"}, r"found 'resnet32' at 'teachers', expected a list of objects"),
-        ({"teachers": [{"sha256": "0"}]}, r"teachers\[0\]: found nothing at 'name', expected text"),
-        ({"row": 3}, r"found 3 at 'row', expected text"),
-        ({"via": True}, r"found True at 'via', expected text"),
+        ({"seed": "0"}, r"b/manifest\.json: configuration: Expected `int`, got `str` - at `\$\.seed`"),
+        ({"teachers": "resnet32"}, r"Expected `array`, got `str` - at `\$\.teachers`"),
+        ({"teachers": [{"sha256": "0"}]}, r"missing required field `name` - at `\$\.teachers\[0\]`"),
+        ({"row": 3}, r"Expected `str \| null`, got `int` - at `\$\.row`"),
+        ({"via": True}, r"Expected `str \| null`, got `bool` - at `\$\.via`"),
     ],
 )
 def test_mistyped_entries_are_named(tmp_path: Path, more: dict[str, object], message: str) -> None:
@@ -223,5 +226,7 @@ def test_mistyped_results_are_named(tmp_path: Path) -> None:
     manifest = json.loads(file.read_text())
     manifest["results"]["milliseconds_per_image"] = "fast"
     file.write_text(json.dumps(manifest))
-    with pytest.raises(InputFileError, match=r"b/manifest\.json: results: found 'fast' at 'milliseconds_per_image'"):
+    with pytest.raises(
+        InputFileError, match=r"b/manifest\.json: results: Expected `float \| null`, got `str`.*_per_image"
+    ):
         read_comparison([tmp_path])

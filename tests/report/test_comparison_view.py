@@ -102,7 +102,7 @@ def test_csv_lies_in_the_folder(capsys: pytest.CaptureFixture[str]) -> None:
     first = groups.set_index(["what", "student"]).loc[("P1", "resnet8")]
     own = runs[(runs["what"] == "P1") & (runs["student"] == "resnet8")]
     assert first["top1_last_mean"] == own["top1_last"].mean() == 61.5
-    assert first["top1_last_deviation"] == pytest.approx(own["top1_last"].std())
+    assert first["top1_last_std"] == pytest.approx(own["top1_last"].std())
     assert (first["gain_last"], first["seeds"], first["parameters"]) == (2.5, "0 1", 80_916)
     assert "80916," in Path("study/comparison.csv").read_text()
 
@@ -118,7 +118,7 @@ def test_json_holds_the_same_facts(capsys: pytest.CaptureFixture[str]) -> None:
     assert (value["kind"], len(value["groups"]), len(value["unfinished"])) == ("comparison", 8, 2)
     group = next(group for group in value["groups"] if group["what"] == "P1+P2+P3")
     assert group["teachers"] == ["resnet32"] * 3
-    assert (group["top1_last_mean"], group["top1_last_deviation"], group["gain_last"]) == (63.0, None, 4.0)
+    assert (group["top1_last_mean"], group["top1_last_std"], group["gain_last"]) == (63.0, None, 4.0)
     assert [run["path"] for run in group["runs"]] == ["study/rows/P1+P2+P3/seed-0"]
     assert value["unfinished"][0]["done"] == 12.5
 

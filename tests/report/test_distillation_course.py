@@ -1,6 +1,7 @@
 """The columns that a distillation by knowledge writes, in the course, on screen, live and for TensorBoard."""
 
 import io
+import math
 from pathlib import Path
 
 import made_runs
@@ -8,8 +9,9 @@ import pytest
 from rich.console import Console
 
 from studentsearch.report import render_report, write_html
-from studentsearch.report.frames import course_frame
+from studentsearch.report.course import series
 from studentsearch.report.live import RichProgress, filled_lines
+from studentsearch.report.run_facts import read_course_rows, read_run
 from studentsearch.report.words import fact_name, fact_words
 
 FACTS = {"loss": 3.25, "cross_entropy": 2.125, "kl": 0.5, "knowledge": 0.625, "tau": 1.5, "beta": 0.8176}
@@ -76,10 +78,12 @@ def test_tensorboard_gets_every_column(run: Path, tmp_path: Path) -> None:
     assert [step for step, _ in scalars["knowledge"]] == list(range(1, 150))
 
 
-def test_frame_keeps_the_columns_as_numbers(run: Path) -> None:
-    course = course_frame(run)
-    assert course["knowledge"].notna().sum() == 149
-    assert course["tau"].dtype == "float64"
+def test_columns_are_numbers_over_the_steps_that_have_one(run: Path) -> None:
+    course = read_course_rows(run, read_run(run))
+    assert series(course, "knowledge").steps == tuple(range(1, 150))
+    tau = series(course, "tau")
+    assert (len(tau.values), tau.values[6], len(tau.finite.values)) == (200, math.inf, 199)
+    assert series(course, "accuracy_held_out").steps == ()
 
 
 def test_live_facts_take_the_lines_they_need() -> None:

@@ -4,27 +4,50 @@ import made_runs
 import pandas as pd
 import pytest
 
-from studentsearch.report.block_facts import BlockFacts, ReaderFacts, SourceFacts, drop_ratio
-from studentsearch.report.facts import read_student
-from studentsearch.report.frames import blocks_frame, course_frame, write_csv
+from studentsearch.records.blocks import BlockShare
+from studentsearch.records.metrics import SearchRow, cells, columns
+from studentsearch.records.shares import ReaderShare, SourceShare, drop_ratio
+from studentsearch.records.student import read_student_config
+from studentsearch.report.frames import blocks_frame, write_csv
+from studentsearch.report.run_facts import read_course_rows
 from studentsearch.report.triangle import dense_triangles, level
 from studentsearch.report.words import fact_words, percent_words, value_words
+from studentsearch.runs.manifest import Manifest
 
 
-def reader(path: str, *sources: tuple[str, int, int]) -> ReaderFacts:
-    return ReaderFacts(
+def reader(path: str, *sources: tuple[str, int, int]) -> ReaderShare:
+    return ReaderShare(
         path=path,
         inputs=sum(source[1] for source in sources),
-        kept_inputs=sum(source[2] for source in sources),
+        kept_inputs=tuple(range(sum(source[2] for source in sources))),
         outputs=4,
-        kept_outputs=4,
+        kept_outputs=tuple(range(4)),
         macs_before=10,
         macs_after=5,
-        sources=tuple(SourceFacts(path=name, channels=before, kept=kept) for name, before, kept in sources),
+        sources=tuple(SourceShare(path=name, channels=before, kept=kept) for name, before, kept in sources),
     )
 
 
-BLOCK = BlockFacts(
+RUNNING = Manifest(kind="search", status="running", configuration={}, facts={}, results={})
+
+
+def search_row(step: int, *, kl: float) -> SearchRow:
+    return SearchRow(
+        step=step,
+        loss=kl,
+        kl=kl,
+        macs=90,
+        target_macs=91,
+        l2=0.001,
+        open_share=0.9,
+        gate_mean=0.8,
+        rate=0.1,
+        images_per_second=40.0,
+        seconds=1.0,
+    )
+
+
+BLOCK = BlockShare(
     name="block",
     readers=(
         reader("layer1.conv1", ("stem", 8, 8)),
@@ -38,18 +61,18 @@ def test_connections_and_channels_are_apart() -> None:
     assert [entry.path for entry in BLOCK.connection_readers] == ["layer1.conv1", "layer2.conv1"]
     assert BLOCK.connections_drop_ratio == pytest.approx(1 - 10 / 20)
     assert BLOCK.channels_drop_ratio == pytest.approx(0.5)
-    assert (BLOCK.inputs, BLOCK.kept_inputs) == (30, 15)
+    assert (BLOCK.inputs, BLOCK.num_kept_inputs) == (30, 15)
     assert (BLOCK.macs_before, BLOCK.macs_after) == (30, 15)
 
 
 def test_chain_has_no_connections() -> None:
-    chain = BlockFacts(name="chain", readers=(reader("a", ("x", 3, 3)), reader("b", ("a", 4, 1))))
+    chain = BlockShare(name="chain", readers=(reader("a", ("x", 3, 3)), reader("b", ("a", 4, 1))))
     assert chain.connections_drop_ratio is None
     assert dense_triangles([chain]) == ()
 
 
 def test_triangle_holds_every_connection() -> None:
-    end = BlockFacts(
+    end = BlockShare(
         name="classifier", readers=(reader("fc", ("stem", 8, 0), ("layer1.conv2", 4, 1), ("layer2", 4, 4)),)
     )
     (triangle,) = dense_triangles([BLOCK, end])
@@ -82,13 +105,13 @@ def test_csv_files_hold_every_student(tmp_path: Path) -> None:
 
 def test_frame_agrees_with_the_folder(tmp_path: Path) -> None:
     made_runs.write_student(tmp_path / "student", layers=2)
-    frame = blocks_frame(read_student(tmp_path / "student"))
+    frame = blocks_frame({"student": read_student_config(tmp_path / "student")})
     assert list(frame["block"]) == ["conv0", "denseblock1", "transition1", "denseblock2", "classifier"]
     assert frame["connections_drop_ratio"].isna().tolist() == [True, False, False, False, False]
 
 
 def test_course_of_a_run_without_rows_is_empty(tmp_path: Path) -> None:
-    assert course_frame(tmp_path).empty
+    assert read_course_rows(tmp_path, RUNNING) == ()
 
 
 @pytest.mark.parametrize(
@@ -124,5 +147,7 @@ def test_hashes_are_cut_short() -> None:
 
 
 def test_a_row_that_a_killed_run_left_half_written_is_not_read(tmp_path: Path) -> None:
-    (tmp_path / "metrics.csv").write_text("step,kl\n1,0.5\n2,0.2")
-    assert course_frame(tmp_path)["step"].tolist() == [1]
+    rows = [search_row(1, kl=0.5), search_row(2, kl=0.2)]
+    text = "\n".join([",".join(columns(SearchRow)), *(",".join(map(str, cells(row).values())) for row in rows)])
+    (tmp_path / "metrics.csv").write_text(text)
+    assert read_course_rows(tmp_path, RUNNING) == (rows[0],)

@@ -11,9 +11,10 @@ from made_student import write_config
 from rich.console import Console
 
 from studentsearch.errors import InputFileError
+from studentsearch.records.blocks import BlockShare
+from studentsearch.records.shares import BranchShare, ReaderShare, SourceShare, SumShare
+from studentsearch.records.student import read_student_config
 from studentsearch.report import report_json, write_csv, write_html
-from studentsearch.report.block_facts import BlockFacts, BranchFacts, ReaderFacts, SourceFacts, SumFacts
-from studentsearch.report.facts import read_student
 from studentsearch.report.strip import LayerRow, Strip, stage_strips
 from studentsearch.report.strip_view import StripsView, bar_cells
 from studentsearch.report.tables import blocks_table, lost_layers
@@ -22,7 +23,7 @@ from studentsearch.report.triangle import dense_triangles
 
 def strips_of(folder: Path, net: str) -> tuple[Strip, ...]:
     made_runs.write_cut(folder / net, net)
-    return stage_strips(read_student(folder / net).blocks)
+    return stage_strips(read_student_config(folder / net).blocks)
 
 
 def drawn(strips: tuple[Strip, ...], *, width: int = 80, encoding: str = "utf-8") -> list[str]:
@@ -32,16 +33,16 @@ def drawn(strips: tuple[Strip, ...], *, width: int = 80, encoding: str = "utf-8"
     return [line.rstrip() for line in raw.getvalue().decode(encoding).splitlines()]
 
 
-def reader(path: str, *sources: str) -> ReaderFacts:
-    return ReaderFacts(
+def reader(path: str, *sources: str) -> ReaderShare:
+    return ReaderShare(
         path=path,
         inputs=4,
-        kept_inputs=4,
+        kept_inputs=(0, 1, 2, 3),
         outputs=4,
-        kept_outputs=4,
+        kept_outputs=(0, 1, 2, 3),
         macs_before=1,
         macs_after=1,
-        sources=tuple(SourceFacts(path=source, channels=1, kept=1) for source in sources),
+        sources=tuple(SourceShare(path=source, channels=1, kept=1) for source in sources),
     )
 
 
@@ -80,7 +81,7 @@ def test_every_row_fits_and_says_its_figures(tmp_path: Path, net: str, width: in
     bars = [line for line in lines if re.search(r"\d+/\d+ [█·#.]", line)]
     assert len(bars) == len(rows)
     for facts, line in zip(layers, [line for line in bars if " + " not in line and "+ add" not in line], strict=True):
-        assert f" {facts.kept_inputs}/{facts.inputs} " in line
+        assert f" {facts.num_kept_inputs}/{facts.inputs} " in line
         assert line.endswith("removed") == facts.is_removed
         assert ("depthwise" in line) == facts.is_depthwise
 
@@ -94,9 +95,9 @@ def test_a_stage_of_36_layers_has_a_row_for_each(tmp_path: Path) -> None:
 def test_long_paths_keep_their_ends_and_long_sums_wrap() -> None:
     paths = [f"stages.0.fused_bottleneck_sequence.{place}.depthwise_separable" for place in range(2)]
     layers = tuple(reader(f"{path}.{'a' * 20}.conv", "x") for path in paths)
-    branches = tuple(BranchFacts(path=f"{path}.{'b' * 30}", is_removed=False) for path in paths)
-    added = SumFacts(name="add", after=layers[1].path, channels=4, kept=4, branches=branches)
-    strips = stage_strips([BlockFacts(name="stages", readers=layers, sums=(added,))])
+    branches = tuple(BranchShare(path=f"{path}.{'b' * 30}", is_removed=False) for path in paths)
+    added = SumShare(name="add", after=layers[1].path, channels=4, kept=4, branches=branches)
+    strips = stage_strips([BlockShare(name="stages", readers=layers, sums=(added,))])
     lines = drawn(strips)
     assert max(map(len, lines)) <= 80
     assert any(line.startswith("  …") and "aaaa.conv" in line for line in lines)
@@ -125,23 +126,23 @@ def test_colour_follows_the_share_and_no_color_has_none(tmp_path: Path, monkeypa
 
 def test_lost_layers_are_named(tmp_path: Path) -> None:
     made_runs.write_cut(tmp_path / "net", "resnet")
-    removed, kept = lost_layers(read_student(tmp_path / "net"))
+    removed, kept = lost_layers(read_student_config(tmp_path / "net"))
     assert removed.startswith("Removed (6): layer1.2.conv1, layer1.2.conv2, layer2.2.conv1")
     assert kept == "Kept at one channel (3): layer1.1.conv2, layer2.1.conv2, layer3.1.conv2"
     made_runs.write_cut(tmp_path / "whole", "vgg")
-    (one,) = lost_layers(read_student(tmp_path / "whole"))
+    (one,) = lost_layers(read_student_config(tmp_path / "whole"))
     assert one == "Kept at one channel (1): features.0"
 
 
 def test_block_table_without_connections_counts_layers_and_filters(tmp_path: Path) -> None:
     made_runs.write_cut(tmp_path / "net", "mobilenet")
-    table = blocks_table(read_student(tmp_path / "net"))
+    table = blocks_table(read_student_config(tmp_path / "net"))
     assert table.header[3:5] == ("layers", "filters")
     assert table.rows[1][:5] == ("1", "58/112", "48.2%", "3", "65/112")
 
 
 def test_concatenations_that_nothing_grows_by_are_no_dense_block() -> None:
-    fire = BlockFacts(
+    fire = BlockShare(
         name="fire3",
         readers=(
             reader("fire3.squeeze", "fire2.left", "fire2.right"),
@@ -154,7 +155,7 @@ def test_concatenations_that_nothing_grows_by_are_no_dense_block() -> None:
 
 
 def test_connections_that_come_and_go_are_no_dense_block() -> None:
-    shuffled = BlockFacts(
+    shuffled = BlockShare(
         name="stage2",
         readers=(reader("0.conv", "a", "b"), reader("1.conv", "b", "0.conv"), reader("2.conv", "a", "b", "0.conv")),
     )
@@ -164,7 +165,7 @@ def test_connections_that_come_and_go_are_no_dense_block() -> None:
 
 def test_dense_network_has_triangles_and_no_strip(tmp_path: Path) -> None:
     made_runs.write_student(tmp_path / "student")
-    blocks = read_student(tmp_path / "student").blocks
+    blocks = read_student_config(tmp_path / "student").blocks
     assert len(dense_triangles(blocks)) == 2
     assert stage_strips(blocks) == ()
 
@@ -214,7 +215,7 @@ def test_damaged_sum_is_named(tmp_path: Path) -> None:
     content = (tmp_path / "net" / "config.json").read_bytes()
     write_config(tmp_path / "net", content.replace(b'"is_removed":true', b'"is_removed":1', 1))
     with pytest.raises(InputFileError, match=r"Expected `bool`, got `int` - at `.*sums.*branches.*is_removed"):
-        read_student(tmp_path / "net")
+        read_student_config(tmp_path / "net")
 
 
 def test_a_layer_that_keeps_more_than_it_had_is_refused(tmp_path: Path) -> None:
@@ -222,4 +223,4 @@ def test_a_layer_that_keeps_more_than_it_had_is_refused(tmp_path: Path) -> None:
     content = (tmp_path / "net" / "config.json").read_bytes()
     write_config(tmp_path / "net", content.replace(b'"inputs":16', b'"inputs":4', 1))
     with pytest.raises(InputFileError, match=r"'layer1\.0\.conv1' keeps more channels than it had; copy the folder"):
-        read_student(tmp_path / "net")
+        read_student_config(tmp_path / "net")

@@ -30,6 +30,7 @@ def test_no_path_leads_out_of_a_run(tmp_path: Path, name: str) -> None:
     run.mkdir()
     (run / "link").symlink_to(tmp_path)
     student = {"label": "90M", "folder": name, "budget_macs": 1, "macs": 1, "step": 1, "seconds": 1.0}
+    student |= {"accuracy_held_out": 50.0, "accuracy_test": 50.0}
     manifest = {"schema": 1, "kind": "search", "status": "complete", "configuration": {}, "facts": {}}
     (run / "manifest.json").write_text(json.dumps({**manifest, "results": {"students": [student]}}))
     for read in (lambda: locate_student(run, None), lambda: report_json(run)):

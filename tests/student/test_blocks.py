@@ -8,7 +8,9 @@ from nets import Case, Depthwise, ManyReaders, Residual, small_case
 from torch import Tensor, nn
 
 from studentsearch.graph.macs import count_macs
-from studentsearch.student.blocks import BlockShare, BranchShare, SumShare, kept_by_block
+from studentsearch.records.blocks import BlockShare
+from studentsearch.records.shares import BranchShare, SumShare
+from studentsearch.student.blocks import kept_by_block
 
 
 def shares(case: Case, *closed: str) -> tuple[BlockShare, ...]:

@@ -15,19 +15,14 @@ from torch import Tensor, nn
 from studentsearch.errors import InputFileError
 from studentsearch.graph.network import Operation
 from studentsearch.graph.trace import trace
-from studentsearch.records.student import ArchitectureRecord, TeacherRecord, TrainingRecord
+from studentsearch.records.architecture import ArchitectureRecord
+from studentsearch.records.origin import Origin
+from studentsearch.records.training import TeacherRecord, TrainingRecord
 from studentsearch.student.blocks import kept_by_block
 from studentsearch.student.build import build, build_with_weights
 from studentsearch.student.check import check_cut
 from studentsearch.student.counts import count_everything
-from studentsearch.student.folder import (
-    Origin,
-    StudentRecord,
-    is_student_folder,
-    read_student,
-    rewrite_weights,
-    write_student,
-)
+from studentsearch.student.folder import StudentRecord, is_student_folder, read_student, rewrite_weights, write_student
 from studentsearch.student.slice import Cut
 from studentsearch.student.source import model_source
 from studentsearch.student.spec import spec_from_record, spec_to_record

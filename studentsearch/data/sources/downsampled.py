@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from studentsearch.data.augmentation import Augmentation
-from studentsearch.data.dataset import ChannelStatistics, Dataset, Images, channel_statistics
+from studentsearch.data.dataset import Dataset, Images, channel_statistics
 from studentsearch.data.npz_folder import TEST_NAME, NpzFolder, find_npz
 from studentsearch.data.sources.npz import NpzBatch, read_pixels, survey_npz
 from studentsearch.data.sources.pixel_cache import (
@@ -28,6 +28,7 @@ from studentsearch.data.sources.pixel_cache import (
 from studentsearch.disk import real_path, with_home
 from studentsearch.errors import InputFileError
 from studentsearch.progress import Progress, SilentProgress
+from studentsearch.records.normalization import Normalization
 
 
 def open_downsampled(path: Path, side: int, progress: Progress | None = None) -> Dataset:
@@ -95,7 +96,7 @@ def _build(source: NpzFolder, files: tuple[SourceFile, ...], progress: Progress)
 
 def _open(source: NpzFolder, facts: CacheFacts) -> Dataset:
     train, test = _open_part(source, "train", facts.train), _open_part(source, "test", facts.test)
-    statistics = ChannelStatistics(mean=facts.mean, std=facts.std)
+    statistics = Normalization(mean=facts.mean, std=facts.std)
     return _dataset(source, facts.num_classes, train, test, statistics, facts.fingerprint)
 
 
@@ -108,7 +109,7 @@ def _dataset(
     num_classes: int,
     train: Images,
     test: Images,
-    statistics: ChannelStatistics,
+    statistics: Normalization,
     known_fingerprint: str | None = None,
 ) -> Dataset:
     return Dataset(

@@ -18,10 +18,11 @@ from torch.nn import functional as F
 from studentsearch.graph.macs import count_macs, full_macs, paper_macs
 from studentsearch.graph.trace import trace
 from studentsearch.jobs.export import export
+from studentsearch.records.counts import Counts, CutCheck
+from studentsearch.records.origin import Origin
 from studentsearch.student.blocks import kept_by_block
-from studentsearch.student.check import CutCheck
-from studentsearch.student.counts import Counts, count_everything, is_counted_by_thop, thop_macs, torch_flops
-from studentsearch.student.folder import Origin, StudentRecord, write_student
+from studentsearch.student.counts import count_everything, is_counted_by_thop, thop_macs, torch_flops
+from studentsearch.student.folder import StudentRecord, write_student
 from studentsearch.student.slice import Cut
 
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from studentsearch.runs.files import JsonValue, write_json
+from studentsearch.decoding import JsonValue
+from studentsearch.runs.files import write_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
