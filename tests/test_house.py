@@ -93,7 +93,7 @@ def test_a_file_imports_only_lower_floors(module: str) -> None:
 
 
 # The rooms of graph/: what its files may import of it. Files directly in graph/ are facts or, all others, analysis.
-GRAPH_FACTS = {"arguments", "layer_classes", "layers", "links", "named_tuples", "names", "network"}
+GRAPH_FACTS = {"arguments", "dependencies", "layer_classes", "layers", "named_tuples", "names", "network"}
 GRAPH_ROOMS = {
     "facts": {"facts"},
     "operations": {"facts", "operations"},

@@ -80,8 +80,8 @@ def decode(argument: Argument, inputs: Sequence[object], batch: object) -> objec
     if not isinstance(argument, tuple):
         return argument
     match argument:
-        case ("$input", int(place)):
-            return inputs[place]
+        case ("$input", int(number)):
+            return inputs[number]
         case ("$batch", 1):
             return batch
         case ("$batch", int(times)):
@@ -152,8 +152,8 @@ def write(argument: Argument, inputs: Sequence[str], batch: str) -> str:
     if not isinstance(argument, tuple):
         return repr(argument)
     match argument:
-        case ("$input", int(place)):
-            return inputs[place]
+        case ("$input", int(number)):
+            return inputs[number]
         case ("$batch", int(times)):
             return batch if times == 1 else f"{times} * {batch}"
         case ("$slice", start, stop, step):
@@ -192,9 +192,9 @@ def argument_problem(argument: Argument, num_inputs: int) -> str | None:
     if not isinstance(argument, tuple):
         return None
     match argument:
-        case ("$input", int(place)):
-            is_there = not isinstance(place, bool) and 0 <= place < num_inputs
-            return None if is_there else f"input {place} of {num_inputs}"
+        case ("$input", int(number)):
+            is_there = not isinstance(number, bool) and 0 <= number < num_inputs
+            return None if is_there else f"input {number} of {num_inputs}"
         case ("$batch", int(times)):
             return None if not isinstance(times, bool) and 0 < abs(times) < 2**31 else f"{times} times the batch size"
         case ("$ellipsis",) | ("$nan",) | ("$infinity", 1 | -1):

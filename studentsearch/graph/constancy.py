@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from studentsearch.graph.channels import reused_layers
-from studentsearch.graph.links import Mask
+from studentsearch.graph.dependencies import Mask
 from studentsearch.graph.network import Network, Node
 from studentsearch.graph.operations.table import record_of
 
@@ -88,4 +88,4 @@ def keeps_constants(node: Node) -> bool:
     """
     record = record_of(node.operation)
     # The channels of a node that keeps all need not be those of its input, however many both have.
-    return record is not None and not node.whole and record.on_constants.keeps(node)
+    return record is not None and not node.keeps_all and record.on_constants.keeps(node)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from studentsearch.graph.channels import channel_origins, joined, shared_units
-from studentsearch.graph.links import Indices, Mask
+from studentsearch.graph.dependencies import Indices, Mask
 from studentsearch.graph.network import Network, Node
 from studentsearch.graph.operations.table import has_reading_weight, is_grouped, is_reader, weight_axes_of
 
@@ -59,7 +59,7 @@ class GateSite:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LeftWhole:
+class UngatedLayer:
     """A layer without gates of its own, and why."""
 
     path: str
@@ -73,8 +73,8 @@ def gate_sites(network: Network) -> tuple[GateSite, ...]:
         network: Any traced network.
 
     Returns:
-        One site a reader; readers of image channels, grouped convolutions, layers that another call leaves whole, and
-        readers that the logits do not depend on, whose gates no loss would hold open, have none.
+        One site a reader. None have readers of image channels, grouped convolutions, layers that keep all channels in
+        another call, and readers that the logits do not depend on, whose gates no loss would hold open.
     """
     units = shared_units(network)
     calls = _calls(network)
@@ -104,7 +104,7 @@ def gate_sites(network: Network) -> tuple[GateSite, ...]:
     return tuple(sites)
 
 
-def left_whole(network: Network, sites: Sequence[GateSite]) -> tuple[LeftWhole, ...]:
+def ungated_layers(network: Network, sites: Sequence[GateSite]) -> tuple[UngatedLayer, ...]:
     """The layers that have no gates, or that are never cut, and why.
 
     Args:
@@ -118,7 +118,7 @@ def left_whole(network: Network, sites: Sequence[GateSite]) -> tuple[LeftWhole, 
     images, trained = _image_readers(network), _before_logits(network)
     found: dict[str, str] = {}
     for node in network.nodes:
-        reason = node.whole
+        reason = node.keeps_all
         if not reason and has_reading_weight(node.operation) and node.path not in gated:
             reason = "reads the image" if node.index in images else ""
             reason = reason if node.index in trained else "the logits do not depend on it"
@@ -128,8 +128,8 @@ def left_whole(network: Network, sites: Sequence[GateSite]) -> tuple[LeftWhole, 
                 "depthwise: falls with its readers" if depthwise else "grouped: whole groups fall with their readers"
             )
         if reason:
-            found.setdefault(node.path or node.place or node.name, reason)
-    return tuple(LeftWhole(path=path, reason=reason) for path, reason in found.items())
+            found.setdefault(node.path or node.location or node.name, reason)
+    return tuple(UngatedLayer(path=path, reason=reason) for path, reason in found.items())
 
 
 def num_gates(sites: tuple[GateSite, ...]) -> int:

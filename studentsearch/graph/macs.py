@@ -1,12 +1,12 @@
-"""Multiply-accumulates as exact integers, for the whole network or for any set of open gates."""
+"""Multiply-accumulates as exact integers, for all gates open or any set of open gates."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from studentsearch.graph.dependencies import Mask
 from studentsearch.graph.gates import GateSite, num_gates
-from studentsearch.graph.links import Mask
 from studentsearch.graph.liveness import Liveness, liveness
 from studentsearch.graph.network import Network, Node
 from studentsearch.graph.operations.table import is_reader, record_of
@@ -31,8 +31,8 @@ def node_macs(alive: Liveness, node: Node) -> Counts:
         if node.index in known:
             outputs = np.where(known[node.index], 0, outputs)
     if is_reader(node):
-        return np.asarray(outputs * alive.reads[node.index].sum(axis=-1, dtype=np.int64) * node.work)
-    return np.asarray(outputs * node.work)
+        return np.asarray(outputs * alive.reads[node.index].sum(axis=-1, dtype=np.int64) * node.unit_macs)
+    return np.asarray(outputs * node.unit_macs)
 
 
 def count_macs(network: Network, alive: Liveness) -> Counts:
@@ -47,7 +47,7 @@ def count_macs(network: Network, alive: Liveness) -> Counts:
     """
     total = np.zeros(alive.image_is_needed.shape, dtype=np.int64)
     for node in network.nodes:
-        if node.work:
+        if node.unit_macs:
             total += node_macs(alive, node)
     return total
 

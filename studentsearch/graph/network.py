@@ -1,4 +1,4 @@
-"""A traced network as frozen facts: nodes in topological order, with shapes and with the way channels pass."""
+"""A traced network as frozen facts: nodes in topological order, with shapes and channel dependencies."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from studentsearch.graph.arguments import Argument
-from studentsearch.graph.links import Indices, Link
+from studentsearch.graph.dependencies import ChannelDependency, Indices
 
 __all__ = ["Argument", "Network", "Node", "Operation", "call"]
 
@@ -75,12 +75,12 @@ class Node:
         inputs: Indices of the nodes read, in argument order.
         shape: Output shape without the batch; of a parameter its whole shape.
         axis: The axis of `shape` that runs over channels (or features).
-        links: For every input, which of its channels each channel of this node takes. A reader's link leads from the
-            entries of its weight's input axis.
-        ties: `[C]` labels: channels of one label live or die together; None where each is on its own.
-        work: Multiply-accumulates of one output channel; of a reader, of one output channel and one input entry.
-        place: Module path of the code that made the call, for messages and `--skip`.
-        whole: Why this node is left as it is, empty where it may be cut.
+        dependencies: For every input, which of its channels each channel of this node takes; of a reader, the entries
+            of its weight's input axis.
+        coupled: `[C]` labels: channels of one label live or die together; None where each is on its own.
+        unit_macs: Multiply-accumulates of one output channel; of a reader, of one output channel and one input entry.
+        location: Module path of the code that made the call, for messages and `--skip`.
+        keeps_all: Why all of its channels are kept, empty where they may be cut.
     """
 
     index: int
@@ -90,11 +90,11 @@ class Node:
     inputs: tuple[int, ...]
     shape: tuple[int, ...]
     axis: int = 0
-    links: tuple[Link, ...] = ()
-    ties: Indices | None = None
-    work: int = 0
-    place: str = ""
-    whole: str = ""
+    dependencies: tuple[ChannelDependency, ...] = ()
+    coupled: Indices | None = None
+    unit_macs: int = 0
+    location: str = ""
+    keeps_all: str = ""
 
     @property
     def num_channels(self) -> int:

@@ -133,7 +133,7 @@ def toward_logits(network: Network) -> Network:
         end,
         operation=Operation(kind="Output"),
         inputs=(end.inputs[number],),
-        links=(end.links[number],),
+        dependencies=(end.dependencies[number],),
     )
     return Network(nodes=(*network.nodes[:-1], alone))
 

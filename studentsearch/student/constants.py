@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from studentsearch.graph.links import Indices
+from studentsearch.graph.dependencies import Indices
 from studentsearch.graph.network import Node
 from studentsearch.graph.operations.constants import ConstantInputs
 from studentsearch.graph.operations.convolution import bordered_value as value_with_border
@@ -36,7 +36,7 @@ def folded_value(
     """
     record = record_of(node.operation)
     # The channels of a node that keeps all need not be those of its input, however many both have.
-    if record is None or node.whole:
+    if record is None or node.keeps_all:
         return None
     return record.on_constants.value(_inputs(node, kept, takes, values, state))
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from studentsearch.graph.channels import norm_followed
-from studentsearch.graph.links import Indices
+from studentsearch.graph.dependencies import Indices
 from studentsearch.graph.liveness import Liveness
 from studentsearch.graph.network import Network, Node
 from studentsearch.graph.operations.operation_record import Family
@@ -98,10 +98,10 @@ def _carried_scales(network: Network) -> list[Indices]:
         record = record_of(node.operation)
         if is_reader(node):
             carried.append(np.full(node.num_channels, node.index))
-        elif record is not None and record.is_homogeneous and node.ties is None:
+        elif record is not None and record.is_homogeneous and node.coupled is None:
             own = np.zeros(node.num_channels, dtype=np.int64)
-            for source, link in zip(node.inputs, node.links, strict=True):
-                own = np.maximum(own, link.labels(carried[source]))
+            for source, dependency in zip(node.inputs, node.dependencies, strict=True):
+                own = np.maximum(own, dependency.labels(carried[source]))
             carried.append(own)
         else:
             carried.append(np.zeros(node.num_channels, dtype=np.int64))
@@ -110,7 +110,7 @@ def _carried_scales(network: Network) -> list[Indices]:
 
 def _is_norm_of_channels(node: Node) -> bool:
     """Whether a node is a BatchNorm whose statistics are those of channels, not of rows that are as many."""
-    return is_of(node.operation, Family.BATCH_NORM) and not node.whole
+    return is_of(node.operation, Family.BATCH_NORM) and not node.keeps_all
 
 
 def _scale_statistics(state: dict[str, Tensor], path: str, factors: Tensor, epsilon: float) -> None:

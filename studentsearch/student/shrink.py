@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from studentsearch.graph.links import Indices
+from studentsearch.graph.dependencies import Indices
 from studentsearch.graph.network import Node, Operation
 from studentsearch.graph.operations.operation_record import OperationRecord
 from studentsearch.graph.operations.shrinking import Left
@@ -26,7 +26,7 @@ def shrunk_operation(node: Node, kept: Indices, read: Indices) -> Operation:
         The operation, the same where no argument counts channels.
     """
     record = record_of(node.operation)
-    keeps_all = node.whole and node.operation.kind != "Parameter"
+    keeps_all = node.keeps_all and node.operation.kind != "Parameter"
     if record is None or record.shrinking is None or keeps_all:
         return node.operation
     return record.shrinking.resized(Left(node=node, num_channels=len(kept), num_inputs=len(read)))
@@ -50,12 +50,12 @@ def shrunk_state(node: Node, kept: Indices, read: Indices, state: Mapping[str, T
     if node.operation.kind == "Parameter":
         tensor = state[node.path]
         axis = node.axis - len(node.shape) + tensor.dim()
-        return {node.path: tensor.index_select(axis, rows) if axis >= 0 and not node.whole else tensor}
+        return {node.path: tensor.index_select(axis, rows) if axis >= 0 and not node.keeps_all else tensor}
     record = record_of(node.operation)
     if record is not None and record.has_parts:
         return {name: tensor for name, tensor in state.items() if name.startswith(f"{node.path}.")}
     own = {name: tensor for name, tensor in state.items() if name.rpartition(".")[0] == node.path}
-    if record is None or record.shrinking is None or node.whole:
+    if record is None or record.shrinking is None or node.keeps_all:
         return own
     return {name: _cut(node, record, name.rpartition(".")[2], tensor, rows, columns) for name, tensor in own.items()}
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from studentsearch.graph.constancy import border_of
-from studentsearch.graph.links import Indices, mask_of
+from studentsearch.graph.dependencies import Indices, mask_of
 from studentsearch.graph.liveness import Liveness
 from studentsearch.graph.network import Argument, Network, Node, Operation
 from studentsearch.graph.operations.table import is_elementwise, is_reader, record_of
@@ -97,9 +97,9 @@ class _Scissors:
         match node.operation.kind:
             case "Input":
                 self._write(node, node.operation, (), np.arange(node.num_channels))
-            case "Concat" if node.operation.integer("axis") == node.axis + 1 and not node.whole:
+            case "Concat" if node.operation.integer("axis") == node.axis + 1 and not node.keeps_all:
                 self._emit_concat(node)
-            case "Select" if node.operation.integer("axis") == node.axis + 1 and not node.whole:
+            case "Select" if node.operation.integer("axis") == node.axis + 1 and not node.keeps_all:
                 self._emit_selection(node, kept)
             case "Add":
                 self._emit_sum(node, kept)
@@ -122,12 +122,12 @@ class _Scissors:
             (source,) = node.inputs
             emitted = self._emitted[source]
             self._write(
-                node, node.operation, (emitted.step,), node.links[0].present(emitted.present, node.num_channels)
+                node, node.operation, (emitted.step,), node.dependencies[0].present(emitted.present, node.num_channels)
             )
             return
         if self._agree(node):
             kept = self._emitted[node.inputs[0]].present
-        takes = [np.flatnonzero(link.needed(mask_of(kept, node.num_channels))) for link in node.links]
+        takes = self._takes(node, kept)
         like = self._like(node, at_every_size=True) if is_elementwise(node.operation) else None
         steps = tuple(
             self._operand(source, channels, node, like) for source, channels in zip(node.inputs, takes, strict=True)
@@ -136,17 +136,18 @@ class _Scissors:
 
     def _takes_what_is_there(self, node: Node) -> bool:
         """Whether the operation does the same to any number of channels and has nothing to shrink."""
-        link = node.links[0]
-        is_plain = node.ties is None and (link.sources is None or link.sources.shape[1] == 1)
+        dependency = node.dependencies[0]
+        is_plain = node.coupled is None and dependency.takes_one
         has_state = self._has_tensors(node.path)
         record = record_of(node.operation)
         is_sized = record is not None and record.shrinking is not None
-        return is_plain and not has_state and not is_sized and node.inputs[0] in self._emitted and not node.whole
+        return is_plain and not has_state and not is_sized and node.inputs[0] in self._emitted and not node.keeps_all
 
     def _agree(self, node: Node) -> bool:
         """Whether several inputs carry the same channels, so that nothing must be picked."""
         inputs = [self._emitted.get(index) for index in node.inputs]
-        if len(inputs) < 2 or node.ties is not None or not all(link.is_identity for link in node.links):
+        takes_same = all(dependency.is_identity for dependency in node.dependencies)
+        if len(inputs) < 2 or node.coupled is not None or not takes_same:
             return False
         first = inputs[0]
         return first is not None and all(
@@ -234,7 +235,7 @@ class _Scissors:
         """A constant at every position, sized by a tensor of its size or by the nearest one before it."""
         node = self._network.nodes[source]
         size = Size(anchor=like) if like is not None else self._size(node)
-        if size.made_for and not node.work and node.inputs and node.operation.kind != "Constant":
+        if size.made_for and not node.unit_macs and node.inputs and node.operation.kind != "Constant":
             # What it is computed from can be sized for pictures of any size, so the operation itself is kept.
             del self._folded[source]
             self._compute(node, np.flatnonzero(self._alive.needed[source]))
@@ -249,7 +250,7 @@ class _Scissors:
     def _size(self, node: Node) -> Size:
         """Where a constant has its size from; a layer's best from what it reads, if nothing before that tells it."""
         size = constant_size(self._network, self._extents, node, self._computed)
-        if size.made_for and node.work and node.inputs[0] in self._folded:
+        if size.made_for and node.unit_macs and node.inputs[0] in self._folded:
             (read,) = self._takes(node, np.flatnonzero(self._alive.needed[node.index]))
             if len(read):
                 self._pick(node.inputs[0], read, node)
@@ -303,7 +304,7 @@ class _Scissors:
             own = torch.zeros(len(kept), dtype=dtype) if bias is None else bias[torch.from_numpy(kept)]
             self._folded[node.index] = _Folded(value=own, present=kept)
             return True
-        if node.work and not self._alive.is_constant(node.index):
+        if node.unit_macs and not self._alive.is_constant(node.index):
             return False  # it is counted
         takes = self._takes(node, kept)
         used = [index for index, channels in zip(node.inputs, takes, strict=True) if len(channels)]
@@ -337,7 +338,7 @@ class _Scissors:
     def _takes(self, node: Node, kept: Indices) -> list[Indices]:
         if is_reader(node):
             return [np.flatnonzero(self._alive.reads[node.index])]
-        return [np.flatnonzero(link.needed(mask_of(kept, node.num_channels))) for link in node.links]
+        return [np.flatnonzero(dependency.needed(mask_of(kept, node.num_channels))) for dependency in node.dependencies]
 
     def _like(self, node: Node, *, at_every_size: bool) -> int | None:
         """An input that is computed from the image and has the node's positions."""

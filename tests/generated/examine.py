@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from studentsearch.errors import UnsupportedGraphError
+from studentsearch.graph.dependencies import Mask
 from studentsearch.graph.gates import gate_sites, num_gates, scale_weights
-from studentsearch.graph.links import Mask
 from studentsearch.graph.liveness import liveness
 from studentsearch.graph.macs import count_macs
 from studentsearch.graph.network import Node
@@ -315,6 +315,6 @@ def _insist(is_right: bool, otherwise: str) -> None:
 def _described(traced: Traced) -> object:
     """All that a trace says, as plain values."""
     return [
-        (node.name, node.path, node.operation, node.inputs, node.shape, node.axis, node.work, node.whole)
+        (node.name, node.path, node.operation, node.inputs, node.shape, node.axis, node.unit_macs, node.keeps_all)
         for node in traced.network.nodes
     ]

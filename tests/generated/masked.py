@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from studentsearch.graph.dependencies import Mask
 from studentsearch.graph.gates import GateSite
-from studentsearch.graph.links import Mask
 from studentsearch.graph.network import Network
 from studentsearch.graph.operations.table import is_reader
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from studentsearch.graph.arguments import BATCH, INPUT
-from studentsearch.graph.links import same
+from studentsearch.graph.dependencies import same
 from studentsearch.graph.network import Node, Operation, call
 from studentsearch.graph.operations.movements import moving, numbers, run
 from studentsearch.graph.operations.propagation import Applied, Propagation
@@ -15,9 +15,8 @@ X = (INPUT, 0)
 
 
 def node(*shape: int, axis: int = 0) -> Node:
-    return Node(
-        index=0, name="x", path="", operation=Operation(kind="Input"), inputs=(), shape=shape, axis=axis, links=()
-    )
+    operation = Operation(kind="Input")
+    return Node(index=0, name="x", path="", operation=operation, inputs=(), shape=shape, axis=axis)
 
 
 def propagation(operation: Operation, source: Node) -> Propagation:
@@ -143,7 +142,7 @@ def test_multiples_of_the_batch_are_noticed() -> None:
     assert not moves_batch("reshape")
 
 
-def test_an_identity_is_the_same_link() -> None:
+def test_an_identity_is_the_same_dependency() -> None:
     operation = call("torch.unsqueeze", X, -1)
     found = propagation(operation, node(3, 2))
     assert found.dependencies[0].sources is same(3).sources

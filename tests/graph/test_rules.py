@@ -4,8 +4,8 @@ from operation_names import RECORDS
 from rule_nets import NETS
 
 from studentsearch.graph.arguments import INPUT, Argument, resolve
+from studentsearch.graph.dependencies import same
 from studentsearch.graph.layer_classes import layer_class
-from studentsearch.graph.links import same
 from studentsearch.graph.network import Node, Operation, call
 from studentsearch.graph.operations.operation_record import OperationRecord, elementwise_operation
 from studentsearch.graph.operations.propagation import Applied, Propagation, all_channels
@@ -19,7 +19,7 @@ _OURS = {"Add", "Concat", "Input", "Output", "Parameter"}
 
 def node(*shape: int, axis: int = 0) -> Node:
     operation = Operation(kind="Input")
-    return Node(index=0, name="x", path="", operation=operation, inputs=(), shape=shape, axis=axis, links=())
+    return Node(index=0, name="x", path="", operation=operation, inputs=(), shape=shape, axis=axis, dependencies=())
 
 
 def applied_to(operation: Operation, shape: tuple[int, ...], *sources: Node) -> Applied:
@@ -118,7 +118,7 @@ def test_a_reduction_over_an_axis_before_the_channels_moves_them() -> None:
 def test_a_concatenation_gives_each_input_its_stretch() -> None:
     operation = Operation(kind="Concat", arguments={"axis": 1})
     found = propagation(operation, (5, 4), node(2, 4), node(3, 4))
-    assert [link.labels(np.arange(3)).tolist() for link in found.dependencies] == [
+    assert [dependency.labels(np.arange(3)).tolist() for dependency in found.dependencies] == [
         [0, 1, -1, -1, -1],
         [-1, -1, 0, 1, 2],
     ]
@@ -126,14 +126,14 @@ def test_a_concatenation_gives_each_input_its_stretch() -> None:
 
 def test_a_concatenation_along_positions_leaves_channels_as_they_are() -> None:
     found = propagation(Operation(kind="Concat", arguments={"axis": 2}), (3, 8), node(3, 4), node(3, 4))
-    assert all(link.is_identity for link in found.dependencies)
+    assert all(dependency.is_identity for dependency in found.dependencies)
 
 
-@pytest.mark.parametrize(("groups", "ties"), [(1, [0] * 6), (3, [0, 0, 1, 1, 2, 2]), (6, None)])
-def test_a_group_of_a_norm_stays_together(groups: int, ties: list[int] | None) -> None:
+@pytest.mark.parametrize(("groups", "coupled"), [(1, [0] * 6), (3, [0, 0, 1, 1, 2, 2]), (6, None)])
+def test_a_group_of_a_norm_stays_together(groups: int, coupled: list[int] | None) -> None:
     operation = Operation(kind="GroupNorm", arguments={"num_groups": groups, "num_channels": 6})
     found = propagation(operation, (6, 4, 4), node(6, 4, 4))
-    assert (None if found.coupled is None else found.coupled.tolist()) == ties
+    assert (None if found.coupled is None else found.coupled.tolist()) == coupled
     assert bool(found.keeps_all) is (groups == 1)
 
 

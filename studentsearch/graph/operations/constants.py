@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from studentsearch.graph.arguments import decode, resolve
+from studentsearch.graph.dependencies import Indices
 from studentsearch.graph.layer_classes import layer_class, make_layer
-from studentsearch.graph.links import Indices
 from studentsearch.graph.network import Node, Operation
 
 
@@ -64,12 +65,12 @@ class OnConstants:
 
 def has_one_source(node: Node) -> bool:
     """Whether every channel takes one channel of each input at most."""
-    return not any(link.sources is not None and link.sources.shape[1] > 1 for link in node.links)
+    return all(dependency.takes_one for dependency in node.dependencies)
 
 
 def takes_same(node: Node) -> bool:
     """Whether channel i takes channel i of every input."""
-    return all(link.is_identity for link in node.links)
+    return all(dependency.is_identity for dependency in node.dependencies)
 
 
 def given_back(inputs: ConstantInputs) -> Tensor | None:
@@ -83,12 +84,12 @@ def _moved(inputs: ConstantInputs) -> Tensor | None:
         return None
     first, node = inputs.first, inputs.node
     result = torch.zeros(node.num_channels, dtype=first.dtype)
-    for link, channels, value in zip(node.links, inputs.takes, inputs.values, strict=True):
+    for dependency, channels, value in zip(node.dependencies, inputs.takes, inputs.values, strict=True):
         if value is None:
             continue
-        given = torch.zeros(link.num_inputs, dtype=first.dtype)
+        given = torch.zeros(dependency.num_inputs, dtype=first.dtype)
         given[torch.from_numpy(channels)] = value
-        sources = torch.arange(link.num_inputs) if link.sources is None else torch.from_numpy(link.sources[:, 0].copy())
+        sources = torch.from_numpy(dependency.labels(np.arange(dependency.num_inputs)))
         result = torch.where(sources >= 0, given[sources.clamp(min=0)], result)
     return result[torch.from_numpy(inputs.kept)]
 
@@ -129,7 +130,7 @@ def _entry_by_entry(inputs: ConstantInputs) -> Tensor | None:
 
 
 def _is_entry_by_entry(node: Node) -> bool:
-    return has_one_source(node) and all(link.is_identity or link.num_inputs == 1 for link in node.links)
+    return has_one_source(node) and all(one.is_identity or one.num_inputs == 1 for one in node.dependencies)
 
 
 def _is_given_back(node: Node) -> bool:

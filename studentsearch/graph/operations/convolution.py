@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from studentsearch.graph.dependencies import all_of, same, taking
 from studentsearch.graph.layer_classes import make_layer
-from studentsearch.graph.links import all_of, same, taking
 from studentsearch.graph.network import Argument, Node, Operation
 from studentsearch.graph.operations.constants import ConstantInputs, OnConstants
 from studentsearch.graph.operations.operation_record import (
@@ -114,7 +114,7 @@ def _border(node: Node) -> tuple[int, ...]:
     arguments, axes = node.operation.arguments, len(node.shape) - 1
     is_strided = any(step != 1 for step in _each("stride", node))
     # A strided layer's border depends on what is left of the size divided by the stride.
-    if node.whole or node.axis != 0 or not _is_padded(node.operation) or is_strided:
+    if node.keeps_all or node.axis != 0 or not _is_padded(node.operation) or is_strided:
         return ()
     extents = _extents(node)
     if arguments["padding"] == "same":

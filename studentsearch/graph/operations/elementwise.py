@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from studentsearch.graph.links import all_of, same
+from studentsearch.graph.dependencies import all_of, same
 from studentsearch.graph.operations.constants import GIVEN_BACK
 from studentsearch.graph.operations.operation_record import (
     Family,

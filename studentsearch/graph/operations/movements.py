@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from studentsearch.graph.arguments import decode, resolve
+from studentsearch.graph.dependencies import Indices, all_of, taking
 from studentsearch.graph.layer_classes import layer_class, make_layer
-from studentsearch.graph.links import Indices, all_of, taking
 from studentsearch.graph.network import Node, Operation
 from studentsearch.graph.operations.constants import MOVED
 from studentsearch.graph.operations.operation_record import Family, Movement, OperationRecord, RecordedAs, ungated

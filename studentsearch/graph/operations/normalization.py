@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from studentsearch.errors import UnsupportedGraphError
-from studentsearch.graph.links import Indices, all_of, same, taking
+from studentsearch.graph.dependencies import Indices, all_of, same, taking
 from studentsearch.graph.network import Argument, Node, Operation
 from studentsearch.graph.operations.constants import ConstantInputs, OnConstants, computed
 from studentsearch.graph.operations.operation_record import (

@@ -58,7 +58,7 @@ class RecordedAs(Enum):
     """What becomes of a recorded call of the operation."""
 
     ITSELF = auto()
-    ITS_INPUT = auto()  # it changes type, memory or history, which a student has its own way
+    ITS_INPUT = auto()  # it changes type, memory or history, which a student does not copy
     MOVEMENT_OF_AXES = auto()  # its words hold for these sizes alone; written with the axes that it changes
     EXTREME = auto()  # torch.max: of two tensors torch.maximum, along an axis torch.amax
 

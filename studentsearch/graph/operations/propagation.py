@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from studentsearch.graph.arguments import Argument
-from studentsearch.graph.links import Indices, Link, all_of, same, taking
+from studentsearch.graph.dependencies import ChannelDependency, Indices, all_of, same, taking
 from studentsearch.graph.network import Node, Operation
 
 
@@ -50,7 +50,7 @@ class Propagation:
     """How channels pass through an operation; the fields are those of `Node`."""
 
     axis: int
-    dependencies: tuple[Link, ...]
+    dependencies: tuple[ChannelDependency, ...]
     coupled: Indices | None = None
     keeps_all: str = ""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from studentsearch.graph.arguments import Argument
-from studentsearch.graph.links import same
+from studentsearch.graph.dependencies import same
 from studentsearch.graph.operations.constants import GIVEN_BACK, NOT_FOLDED
 from studentsearch.graph.operations.operation_record import Family, OperationRecord, RecordedAs, ungated
 from studentsearch.graph.operations.propagation import Applied, Propagation, PropagationRule, all_channels

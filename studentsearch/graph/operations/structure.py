@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from studentsearch.graph.links import Link, same, taking
+from studentsearch.graph.dependencies import ChannelDependency, same, taking
 from studentsearch.graph.network import Argument, Node
 from studentsearch.graph.operations.constants import MOVED, OnConstants
 from studentsearch.graph.operations.operation_record import Family, OperationRecord, elementwise_operation, ungated
@@ -33,7 +33,7 @@ def concatenation(applied: Applied) -> Propagation:
     num_channels = applied.shape[next(iter(axes))]
     if axis not in axes:
         return Propagation(axis=axes.pop(), dependencies=(same(num_channels),) * len(applied.sources))
-    dependencies: list[Link] = []
+    dependencies: list[ChannelDependency] = []
     start = 0
     for source in applied.sources:
         sources = np.full(num_channels, -1)
@@ -107,7 +107,7 @@ def constant(applied: Applied) -> Propagation:
     """
     axis = applied.operation.integer("axis") - 1
     nothing = np.full((applied.shape[axis], 1), -1, dtype=np.int64)
-    dependencies = tuple(Link(sources=nothing, num_inputs=s.num_channels) for s in applied.sources)
+    dependencies = tuple(ChannelDependency(sources=nothing, num_inputs=s.num_channels) for s in applied.sources)
     return Propagation(axis=axis, dependencies=dependencies)
 
 

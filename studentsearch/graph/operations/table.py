@@ -46,7 +46,7 @@ def use_operation(record: OperationRecord) -> None:
     """Teach the tool an operation.
 
     Args:
-        record: What is known of it; takes the place of a record of the same name.
+        record: What is known of it; replaces a record of the same name.
     """
     _OPERATIONS[record.name] = record
 
@@ -100,7 +100,7 @@ def weight_axes_of(node: Node) -> WeightAxes:
 
 def is_reader(node: Node) -> bool:
     """Whether the node's weights mix its input channels, so that a gate may sit on each of them."""
-    return has_reading_weight(node.operation) and num_groups(node.operation) == 1 and not node.whole
+    return has_reading_weight(node.operation) and num_groups(node.operation) == 1 and not node.keeps_all
 
 
 def is_grouped(node: Node) -> bool:

@@ -9,7 +9,7 @@ from torch import Tensor, fx
 
 from studentsearch.errors import UnsupportedGraphError
 from studentsearch.graph.arguments import INPUT, mentions_batch
-from studentsearch.graph.links import all_of, same
+from studentsearch.graph.dependencies import all_of, same
 from studentsearch.graph.named_tuples import named_tuples, without_names
 from studentsearch.graph.network import Node, Operation, call
 from studentsearch.graph.operations.movements import numbers, run

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from studentsearch.graph.arguments import BATCH, INPUT, Argument
-from studentsearch.graph.links import Indices
+from studentsearch.graph.dependencies import Indices
 from studentsearch.graph.network import Node, Operation, call
 from studentsearch.graph.operations.movements import channels_of, numbers, run
 from studentsearch.graph.operations.propagation import Applied
@@ -90,8 +90,8 @@ def picked_channels(base: Node, entries: Tensor) -> Indices | None:
     rows = _rows(entries[0], axis)
     channels = channels_of(rows[:, 0], base)
     # Sizes may coincide (C = H = W), so every entry must stand where it stands in the channel that it is said to be of.
-    whole = _rows(numbers(base.shape)[0], axis)
-    expected = torch.where(channels[:, None] >= 0, whole[channels.clamp(min=0)], -1)
+    rows_of_base = _rows(numbers(base.shape)[0], axis)
+    expected = torch.where(channels[:, None] >= 0, rows_of_base[channels.clamp(min=0)], -1)
     return channels.numpy() if torch.equal(rows, expected) else None
 
 

@@ -158,7 +158,7 @@ class _Recorder(TorchFunctionMode):
         return self._called(Call(run=func, name=name, args=args, kwargs=kwargs or {}))
 
     def _copied(self) -> nn.Module:
-        """The module with stand-ins in the place of its tensors."""
+        """The module with stand-ins for its tensors."""
         # With the tensors already in the memo of the copy, every mention of one becomes its stand-in: also those in
         # lists, and those that two modules share.
         memo: dict[int, object] = dict(self._constants.copies)

@@ -213,7 +213,7 @@ def pieces_of(fx_node: fx.Node) -> tuple[Operation, ...]:
         fx_node: A recorded call of one of these.
 
     Returns:
-        For each part what makes it of the whole.
+        For each part what makes it of the source.
 
     Raises:
         UnsupportedGraphError: It takes the batch apart.
@@ -224,10 +224,10 @@ def pieces_of(fx_node: fx.Node) -> tuple[Operation, ...]:
     position = 1 if is_unbind else 2
     given = fx_node.kwargs.get("dim", fx_node.args[position] if len(fx_node.args) > position else 0)
     assert isinstance(given, int)
-    whole = source.meta["value"]
-    if whole.shape[given] % BATCH == 0:
+    tensor = source.meta["value"]
+    if tensor.shape[given] % BATCH == 0:
         raise UnsupportedGraphError(TAKEN_APART)
-    dim, start, parts = given % whole.dim(), 0, []
+    dim, start, parts = given % tensor.dim(), 0, []
     for piece in fx_node.meta["value"]:
         length = 1 if is_unbind else piece.shape[dim]
         end = () if is_unbind else (length,)

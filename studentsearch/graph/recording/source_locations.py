@@ -94,18 +94,18 @@ def error_in_words(error: Exception, *, name: str, path: str, input_shapes: tupl
     Returns:
         Where, what, and what to do.
     """
-    place = ", ".join(part for part in (path, _error_line(error)) if part) or name
+    location = ", ".join(part for part in (path, _error_line(error)) if part) or name
     text = str(error).strip().splitlines()
     what = text[0] if text else type(error).__name__
     size = isinstance(error, (RuntimeError, AssertionError, ValueError, IndexError))
     if size and not isinstance(error, (NotImplementedError, RecursionError)):
         shapes = " and ".join(str(shape) for shape in input_shapes)
         return (
-            f"{name}: cannot take an image of shape {shapes} ({place}: {what}); "
+            f"{name}: cannot take an image of shape {shapes} ({location}: {what}); "
             "give images of the shape that it was made for"
         )
     return (
-        f"{place}: cannot be followed ({type(error).__name__}: {what}); write that line with functions of torch, or "
+        f"{location}: cannot be followed ({type(error).__name__}: {what}); write that line with functions of torch, or "
         "move it out of forward"
     )
 

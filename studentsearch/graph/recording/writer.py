@@ -121,11 +121,11 @@ class NodeWriter:
             inputs=tuple(source.index for source in applied.sources),
             shape=applied.shape,
             axis=propagation.axis,
-            links=propagation.dependencies,
-            ties=propagation.coupled,
-            work=macs,
-            place=location,
-            whole=propagation.keeps_all,
+            dependencies=propagation.dependencies,
+            coupled=propagation.coupled,
+            unit_macs=macs,
+            location=location,
+            keeps_all=propagation.keeps_all,
         )
         self.nodes.append(node)
         is_producer = has_reading_weight(applied.operation)
