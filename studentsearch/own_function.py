@@ -6,6 +6,7 @@ import inspect
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 from studentsearch.errors import UsageError
@@ -28,11 +29,30 @@ def call_own_function(name: str, what: str, offered: Mapping[str, int]) -> objec
         UsageError: The function cannot be imported, or fails; its own error is in the message.
     """
     with _working_directory_importable():
-        function = _own_function(name, what)
-        try:
-            return function(**{key: offered[key] for key in _accepted(function, tuple(offered))})
-        except Exception as error:
-            raise UsageError(f'{what} "{name}" failed: {type(error).__name__}: {_one_line(error)}; mend it') from error
+        return _called(_own_function(name, what), name, what, offered)
+
+
+def call_installed_function(entry_point: EntryPoint, what: str) -> object:
+    """What a function of an installed package returns, called without arguments.
+
+    Args:
+        entry_point: Names the function.
+        what: What it shall give, for messages: "method".
+
+    Returns:
+        Anything.
+
+    The function cannot be imported, or fails: UsageError, as of `call_own_function`.
+    """
+    label = f'{what} "{entry_point.name}" ({entry_point.value})'
+    return _called(_import_function(label, entry_point.module, entry_point.attr), entry_point.name, what, {})
+
+
+def _called(function: Callable[..., object], name: str, what: str, offered: Mapping[str, int]) -> object:
+    try:
+        return function(**{key: offered[key] for key in _accepted(function, tuple(offered))})
+    except Exception as error:
+        raise UsageError(f'{what} "{name}" failed: {type(error).__name__}: {_one_line(error)}; mend it') from error
 
 
 def import_own_function(name: str, what: str) -> None:

@@ -113,7 +113,7 @@ def distill(
     published = None if preset is None else pair(preset)
     usual = usual_recipe(training.recipe, None if published is None else published.recipe)
     who = _who(student, teacher, via, published)
-    method = loss.options(is_published=published is not None)
+    method = loss.options(None if published is None else published.method)
     data = images.options(
         data=None if published is None else published.data, augment=None if usual is None else usual.augment
     )
@@ -176,6 +176,7 @@ def _who(student: str | None, teacher: list[str] | None, via: str | None, publis
 def _usual_out(student: str, budget: str | None, init: str, method: str) -> Path:
     """Inside the search run that a found student lies in: RUN/distill-LABEL-METHOD-INIT; else under runs/."""
     from studentsearch.jobs.checks import is_found_student
+    from studentsearch.jobs.method_options import MethodOptions
 
     if not is_found_student(student):
         return default_out("distill", student, method)
@@ -183,7 +184,7 @@ def _usual_out(student: str, budget: str | None, init: str, method: str) -> Path
 
     folder = locate_student(Path(student), budget)
     run = search_run_of(folder)
-    words = f"{folder.name}-{init}" if method == "hinton" else f"{folder.name}-{method}-{init}"
+    words = f"{folder.name}-{init}" if method == MethodOptions().name else f"{folder.name}-{method}-{init}"
     return default_out("distill", folder.name, method) if run is None else run / f"distill-{words}"
 
 

@@ -8,20 +8,32 @@ import typer
 from studentsearch.errors import UsageError
 
 if TYPE_CHECKING:
-    from studentsearch.jobs.method_options import MethodOptions
+    from studentsearch.jobs.method_options import MethodOptions, SettingValue
 
 _TERMS = "Distillation"
-_CROSS_LAYER = "cross_layer"
 MethodName = Annotated[
     str | None,
     typer.Option(
-        "--method", metavar="NAME", help="What is compared; `--method list` shows all.", rich_help_panel=_TERMS
+        "--method",
+        metavar="NAME",
+        help="What is compared; `--method list` shows all. Also python:module:function, your own.",
+        rich_help_panel=_TERMS,
+    ),
+]
+LossSettings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--loss-setting",
+        metavar="NAME=VALUE",
+        help="A setting of the method's own loss; `--method list` shows them. May be repeated.",
+        rich_help_panel=_TERMS,
     ),
 ]
 Cross = Annotated[
     int | None,
     typer.Option(
         "--cross",
+        min=1,
         metavar="K",
         help="Cross-layer matrices between feature points up to K apart; 3 is published. Means --method cross_layer.",
         rich_help_panel=_TERMS,
@@ -35,12 +47,24 @@ GramSum = Annotated[
         rich_help_panel=_TERMS,
     ),
 ]
-Temperature = Annotated[float, typer.Option("--temperature", help="Of both softmax outputs.", rich_help_panel=_TERMS)]
-PlainTemperature = Annotated[
-    bool,
-    typer.Option("--plain-temperature", help="The KL is not multiplied by temperature^2.", rich_help_panel=_TERMS),
+Temperature = Annotated[
+    float,
+    typer.Option("--temperature", help="What the logits are divided by before the softmax.", rich_help_panel=_TERMS),
 ]
-ReverseKl = Annotated[bool, typer.Option("--reverse-kl", help="KL(student || teacher).", rich_help_panel=_TERMS)]
+SquaredTemperature = Annotated[
+    bool,
+    typer.Option(
+        "--squared-temperature/--no-squared-temperature",
+        help="Whether the KL is multiplied by temperature^2.",
+        rich_help_panel=_TERMS,
+    ),
+]
+ReverseKl = Annotated[
+    bool,
+    typer.Option(
+        "--reverse-kl", help="Take KL(student || teacher) in place of KL(teacher || student).", rich_help_panel=_TERMS
+    ),
+]
 HardWeight = Annotated[
     float | None,
     typer.Option(
@@ -52,20 +76,24 @@ HardWeight = Annotated[
     ),
 ]
 CrossEntropyWeight = Annotated[
-    float | None, typer.Option("--ce-weight", min=0, help="Of the cross entropy.", rich_help_panel=_TERMS)
+    float | None,
+    typer.Option("--ce-weight", min=0, help="Weight of the cross entropy to the labels.", rich_help_panel=_TERMS),
 ]
-KlWeight = Annotated[float | None, typer.Option("--kl-weight", min=0, help="Of the KL.", rich_help_panel=_TERMS)]
+KlWeight = Annotated[
+    float | None, typer.Option("--kl-weight", min=0, help="Weight of the KL to the teachers.", rich_help_panel=_TERMS)
+]
 KnowledgeWeight = Annotated[
-    float | None, typer.Option("--kd-weight", min=0, help="Of the method's own term.", rich_help_panel=_TERMS)
+    float | None,
+    typer.Option("--knowledge-weight", min=0, help="Weight of the method's own term.", rich_help_panel=_TERMS),
 ]
 KnowledgeWarmUp = Annotated[
     int | None,
     typer.Option(
-        "--kd-warmup",
+        "--knowledge-warmup",
         min=0,
         metavar="EPOCHS",
-        help="Over which the weight of the method's own term grows; dkd takes 20 (half of the training at most), the "
-        "others none.",
+        help="Epochs over which the weight of the method's own term grows; dkd takes 20 (half of the training at "
+        "most), the others none.",
         rich_help_panel=_TERMS,
     ),
 ]
@@ -73,8 +101,8 @@ ClippingName = Annotated[
     Literal["printed", "reversed", "off"] | None,
     typer.Option(
         "--clip",
-        help="Scale the gradient of the method's own term by its ratio to the others': where it is smaller (as "
-        "printed), where it is larger, or never (without it, but for presets: printed).",
+        help="Scale the gradient of the method's own term by its ratio to the others': where it is smaller (printed), "
+        "where it is larger (reversed), or never. Off by default; printed in presets.",
         rich_help_panel=_TERMS,
     ),
 ]
@@ -83,7 +111,7 @@ Points = Annotated[
     typer.Option(
         "--points",
         metavar="A,B,...",
-        help="Feature points, instead of the usual: paths of layers or parts, shallow to deep.",
+        help="Feature points that are compared, shallow to deep: paths of layers or parts of the networks.",
         rich_help_panel=_TERMS,
     ),
 ]
@@ -92,7 +120,7 @@ TeacherPoints = Annotated[
     typer.Option(
         "--teacher-points",
         metavar="A,B,...",
-        help="Those of the teachers, where their names differ.",
+        help="Feature points of the teachers, where their names differ from the student's.",
         rich_help_panel=_TERMS,
     ),
 ]
@@ -103,25 +131,26 @@ class LossGroup:
     """What is compared, and how it is weighed."""
 
     method: MethodName = None
+    loss_setting: LossSettings = None
     cross: Cross = None
     gram_sum: GramSum = False
     temperature: Temperature = 4.0
-    plain_temperature: PlainTemperature = False
+    squared_temperature: SquaredTemperature = True
     reverse_kl: ReverseKl = False
     hard_weight: HardWeight = None
     ce_weight: CrossEntropyWeight = None
     kl_weight: KlWeight = None
-    kd_weight: KnowledgeWeight = None
-    kd_warmup: KnowledgeWarmUp = None
+    knowledge_weight: KnowledgeWeight = None
+    knowledge_warmup: KnowledgeWarmUp = None
     clip: ClippingName = None
     points: Points = None
     teacher_points: TeacherPoints = None
 
-    def options(self, *, is_published: bool) -> "MethodOptions":
+    def options(self, published: "MethodOptions | None") -> "MethodOptions":
         """What the user chose.
 
         Args:
-            is_published: Whether cross-layer matrices and printed clipping hold where nothing was chosen.
+            published: What a published pair is taught with; None without one.
 
         Returns:
             The options of the job.
@@ -131,32 +160,42 @@ class LossGroup:
         """
         from studentsearch.jobs.method_options import MethodOptions
 
-        if self.cross is not None and self.method not in {None, _CROSS_LAYER}:
-            raise UsageError(
-                f"found --cross with --method {self.method}; it goes with cross_layer, or without --method"
-            )
-        usual = _CROSS_LAYER if is_published or self.cross is not None else "hinton"
-        name = self.method or usual
-        if self.hard_weight is not None and name != "hinton":
+        usual = published or (MethodOptions() if self.cross is None else MethodOptions(name="cross_layer"))
+        name, hard = self.method or usual.name, self.hard_weight
+        if hard is not None and name != "hinton":
             raise UsageError(
                 f"found --lambda with --method {name}; it goes with hinton; use --ce-weight and --kl-weight"
             )
-        hard = self.hard_weight
         return MethodOptions(
             name=name,
             cross_entropy=hard if self.ce_weight is None else self.ce_weight,
             kl=1 - hard if self.kl_weight is None and hard is not None else self.kl_weight,
-            knowledge=self.kd_weight,
+            knowledge=self.knowledge_weight,
             temperature=self.temperature,
-            squared_temperature=not self.plain_temperature,
+            squared_temperature=self.squared_temperature,
             reverse=self.reverse_kl,
-            max_distance=3 if self.cross is None else self.cross,
-            reduction="sum" if self.gram_sum else "mean",
-            clipping=self.clip or ("printed" if is_published and name == _CROSS_LAYER else "off"),
-            warm_up_epochs=self.kd_warmup,
+            settings=self._settings(),
+            clipping=self.clip or (usual.clipping if name == usual.name else "off"),
+            warm_up_epochs=self.knowledge_warmup,
             teacher_points=_names(self.teacher_points or self.points),
             student_points=_names(self.points),
         )
+
+    def _settings(self) -> "dict[str, SettingValue]":
+        """The settings of the method's loss, each given once."""
+        chosen: dict[str, SettingValue] = {}
+        if self.cross is not None:
+            chosen["max_distance"] = self.cross
+        if self.gram_sum:
+            chosen["reduction"] = "sum"
+        for words in self.loss_setting or ():
+            name, separator, value = words.partition("=")
+            if not separator:
+                raise UsageError(f"found --loss-setting {words}; expected NAME=VALUE, such as max_distance=2")
+            if name in chosen:
+                raise UsageError(f"found two values of the setting {name}, {chosen[name]} and {value}; give one")
+            chosen[name] = value
+        return chosen
 
 
 def _names(text: str | None) -> tuple[str, ...]:

@@ -48,7 +48,12 @@ Kind = Annotated[
 ]
 Temperature = Annotated[float, typer.Option("--temperature", help="Of both softmax outputs.", rich_help_panel=_METHOD)]
 Squared = Annotated[
-    bool, typer.Option("--squared-temperature", help="Multiply the KL by temperature^2.", rich_help_panel=_METHOD)
+    bool,
+    typer.Option(
+        "--squared-temperature/--no-squared-temperature",
+        help="Whether the KL is multiplied by temperature^2.",
+        rich_help_panel=_METHOD,
+    ),
 ]
 Reverse = Annotated[bool, typer.Option("--reverse-kl", help="KL(student || teacher).", rich_help_panel=_METHOD)]
 KlTarget = Annotated[

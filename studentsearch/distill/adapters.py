@@ -1,15 +1,12 @@
 """Adapters: what brings a teacher's feature maps to the widths of a student's, in training only."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from studentsearch.distill.maps import as_map
 from studentsearch.errors import UsageError
-
-Initialisation = Literal["kaiming", "identity"]
 
 
 class Adapters(nn.Module):
@@ -25,8 +22,6 @@ class Adapters(nn.Module):
         student_widths: Sequence[int],
         *,
         generator: torch.Generator,
-        initialisation: Initialisation = "kaiming",
-        everywhere: bool = False,
     ) -> None:
         """Draw fresh weights.
 
@@ -34,9 +29,6 @@ class Adapters(nn.Module):
             teacher_widths: Channels of the teacher's feature points, shallow to deep.
             student_widths: Channels of the student's, as many.
             generator: Where the weights are drawn from, on the CPU; move the module afterwards.
-            initialisation: "kaiming" draws normal weights with variance 1 / fan_in, which keeps the size of the
-                maps; "identity" passes the first channels on, in order.
-            everywhere: Whether points that are equally wide get a convolution as well.
 
         Raises:
             UsageError: If the points are not as many on both sides; name the points of both networks.
@@ -48,9 +40,7 @@ class Adapters(nn.Module):
                 "teacher; expected the same number; name the points of both networks"
             )
         self.points = nn.ModuleList(
-            _convolution(teacher, student, generator, initialisation)
-            if everywhere or teacher != student
-            else nn.Identity()
+            nn.Identity() if teacher == student else _convolution(teacher, student, generator)
             for teacher, student in zip(teacher_widths, student_widths, strict=True)
         )
 
@@ -66,14 +56,12 @@ class Adapters(nn.Module):
         return tuple(_adapted(adapter, point) for adapter, point in zip(self.points, points, strict=True))
 
 
-def _convolution(teacher: int, student: int, generator: torch.Generator, initialisation: Initialisation) -> nn.Conv2d:
+def _convolution(teacher: int, student: int, generator: torch.Generator) -> nn.Conv2d:
+    """Normal weights with variance 1 / fan_in, which keeps the size of the maps."""
     # A layer draws weights when it is made, which must not move the global generator.
     with torch.random.fork_rng(devices=[]):
         convolution = nn.Conv2d(teacher, student, kernel_size=1, bias=False)
-    if initialisation == "identity":
-        nn.init.dirac_(convolution.weight)
-    else:
-        nn.init.kaiming_normal_(convolution.weight, mode="fan_in", nonlinearity="linear", generator=generator)
+    nn.init.kaiming_normal_(convolution.weight, mode="fan_in", nonlinearity="linear", generator=generator)
     return convolution
 
 

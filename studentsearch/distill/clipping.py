@@ -1,4 +1,4 @@
-"""Gradient clipping of the knowledge term by the ratio of its norm to the main loss's, without a look at the host."""
+"""Gradient clipping of the knowledge term K by the ratio of its norm to the main loss's, without a look at the host."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Clipping:
     """How the two gradients of a step relate; scalars on the device of the gradients.
 
     Attributes:
-        tau: ||g_main|| / ||g_KD||; 0 where the knowledge term has no gradient.
+        tau: ||g_main|| / ||g_K||; 0 where the knowledge term has no gradient.
         beta: 1 / (1 + exp(-tau + epoch)), from 0 to 1.
         factor: What the knowledge term's gradient is multiplied by: beta or 1.
     """
@@ -30,7 +30,7 @@ class Clipping:
 
 
 def clipping(main_norm: Tensor, knowledge_norm: Tensor, *, epoch: int, mode: ClippingMode = "printed") -> Clipping:
-    """How much of the knowledge term's gradient is kept: beta = 1 / (1 + exp(-tau + p)), tau = ||g_main|| / ||g_KD||.
+    """How much of the knowledge term's gradient is kept: beta = 1 / (1 + exp(-tau + p)), tau = ||g_main|| / ||g_K||.
 
     As printed, the knowledge term's gradient is scaled by beta where its norm is below the main loss's and left alone
     otherwise; reversed, where its norm is above. A norm that is not finite gives a tau that is not finite.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from studentsearch.distill.knowledge import AnyTerm, Knowledge
+from studentsearch.distill.loss import AnyTerm, Knowledge
 from studentsearch.errors import UsageError
 
 
@@ -22,7 +22,7 @@ def ensemble_term(student: Knowledge, teachers: Sequence[Knowledge], labels: Ten
         Scalar; with one teacher the very term.
 
     Raises:
-        UsageError: If there is no teacher; give one at least.
+        UsageError: If there is no teacher; give one at least. Or if the loss gives no scalar; take its mean.
 
     Source:
         Chou, Chiu and Liao, "Cross-layer knowledge distillation with KL divergence and offline ensemble for
@@ -31,4 +31,9 @@ def ensemble_term(student: Knowledge, teachers: Sequence[Knowledge], labels: Ten
     if not teachers:
         raise UsageError("found 0 teachers; expected one or more; give each its own --weights")
     own = term.read(student)
-    return torch.stack([term.compare(own, term.read(teacher), labels) for teacher in teachers]).mean()
+    losses = [term.compare(own, term.read(teacher), labels) for teacher in teachers]
+    for loss in losses:
+        if not isinstance(loss, Tensor) or loss.dim() != 0:
+            found = f"a tensor of shape {list(loss.shape)}" if isinstance(loss, Tensor) else f"a {type(loss).__name__}"
+            raise UsageError(f"{type(term).__name__}.compare gave {found}; expected a scalar, the mean over the batch")
+    return torch.stack(losses).mean()

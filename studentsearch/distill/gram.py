@@ -6,35 +6,18 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
-from studentsearch.distill.maps import as_map, in_full_precision, pooled, smaller_size, without_autocast
-
-
-def gram_matrix(first: Tensor, second: Tensor) -> Tensor:
-    """G[i, j] = sum over positions of first[i] * second[j], divided by the number of positions, for each picture.
-
-    The larger map is average-pooled to the size of the smaller. The arithmetic is float32 at least.
-
-    Args:
-        first: `[B, C1, H1, W1]`, or `[B, C1]` as a map of one position.
-        second: `[B, C2, H2, W2]`, or `[B, C2]`.
-
-    Returns:
-        `[B, C1, C2]`.
-
-    Source:
-        Yim, Joo, Bae and Kim, "A Gift from Knowledge Distillation", CVPR 2017, equation 1 (there the FSP matrix);
-        Chou, Chiu and Liao, "Cross-layer knowledge distillation with KL divergence and offline ensemble for
-        compressing deep neural network", APSIPA Transactions 10, 2021, for layers further apart.
-    """
-    first, second = in_full_precision(as_map(first)), in_full_precision(as_map(second))
-    size = smaller_size(first, second)
-    return Gram(pooled(first, size), pooled(second, size)).entries
+from studentsearch.distill.maps import without_autocast
 
 
 class Gram:
     """A Gram matrix as the two maps that it is the product of; its entries are computed once, if anyone asks.
 
-    Deep layers have few positions and many channels: 512 x 512 entries from 2 x 2 positions.
+    G[i, j] = sum over positions of first[i] * second[j], divided by the number of positions, for each image. Deep
+    layers have few positions and many channels: 512 x 512 entries from 2 x 2 positions.
+
+    Source:
+        Yim, Joo, Bae and Kim, "A Gift from Knowledge Distillation", CVPR 2017, equation 1 (there the FSP matrix);
+        Chou, Chiu and Liao, APSIPA Transactions 10, 2021, e18, for layers further apart.
     """
 
     def __init__(self, first: Tensor, second: Tensor) -> None:
@@ -58,14 +41,14 @@ class Gram:
 
     @cached_property
     def entries(self) -> Tensor:
-        """The matrix of every picture, `[B, C1, C2]`."""
+        """The matrix of every image, `[B, C1, C2]`."""
         with without_autocast(self.first):
             product: Tensor = _Product.apply(self.first, self.second)
         return product / self.num_positions
 
 
 def squared_distance(first: Gram, second: Gram) -> Tensor:
-    """The sum over pictures of ||G_first - G_second||^2, Frobenius norm.
+    """The sum over images of ||G_first - G_second||^2, Frobenius norm.
 
     Where two layers have fewer positions than channels no matrix is made: with K = X X'^T between positions,
     <G, G'> = sum of K(left, left') * K(right, right') / (N N'), and ||G - G'||^2 = <G, G> - 2 <G, G'> + <G', G'>.
@@ -84,7 +67,7 @@ def squared_distance(first: Gram, second: Gram) -> Tensor:
 
 
 def _inner_product(first: Gram, second: Gram) -> Tensor:
-    """The sum over pictures of <G_first, G_second>."""
+    """The sum over images of <G_first, G_second>."""
     with without_autocast(first.first):
         of_left: Tensor = _Kernel.apply(first.first, second.first)
         of_right: Tensor = _Kernel.apply(first.second, second.second)
@@ -97,7 +80,7 @@ def _rows(maps: Tensor) -> Tensor:
 
 
 class _Product(torch.autograd.Function):
-    """left^T right for each picture; both gradients come as rows, so that no map changes its memory order."""
+    """left^T right for each image; both gradients come as rows, so that no map changes its memory order."""
 
     @staticmethod
     def forward(context: FunctionCtx, left: Tensor, right: Tensor) -> Tensor:
@@ -117,7 +100,7 @@ class _Product(torch.autograd.Function):
 
 
 class _Kernel(torch.autograd.Function):
-    """left right^T for each picture, both gradients as rows."""
+    """left right^T for each image, both gradients as rows."""
 
     @staticmethod
     def forward(context: FunctionCtx, left: Tensor, right: Tensor) -> Tensor:

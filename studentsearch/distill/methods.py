@@ -1,235 +1,101 @@
-"""The table of distillation methods: what `--method` can name, and what each adds to the loss; needs no torch."""
+"""The table of methods: what `--method` can name. Names are known without an import, a row imports its loss."""
 
 from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import pkgutil
+import sys
+from dataclasses import replace
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 
-from studentsearch.distill.warm_up import WarmUp
+from studentsearch.distill import losses
+from studentsearch.distill.loss import Method
 from studentsearch.errors import UsageError
+from studentsearch.own_function import PREFIX, call_installed_function, call_own_function, require_own_function
+from studentsearch.runs.files import file_sha256
 
-if TYPE_CHECKING:
-    from types import ModuleType
-
-    from studentsearch.distill.cross_layer import Reduction
-    from studentsearch.distill.knowledge import AnyTerm
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LossWeights:
-    """The loss is cross_entropy * CE + kl * mean of KL over teachers + knowledge * mean of the term over teachers."""
-
-    cross_entropy: float = 1.0
-    kl: float = 0.0
-    knowledge: float = 0.0
+ENTRY_POINTS = "studentsearch.losses"
+"""The group in which an installed package names functions that return a `Method`."""
+_WHAT = "method"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TermSettings:
-    """What a user can set about the terms of any method.
-
-    Attributes:
-        temperature: Of both softmax outputs in the KL term, and in DKD.
-        squared_temperature: Whether these are multiplied by temperature ** 2. Hinton's and DKD's are, as published; the
-            cross-layer paper prints no factor, but at temperature 4 its KL would weigh a sixteenth.
-        max_distance: Largest distance of two feature points whose Gram matrix is compared (`--cross`).
-        reduction: Whether the squared differences of a Gram matrix's entries are averaged, or summed as printed.
-    """
-
-    temperature: float = 4.0
-    squared_temperature: bool = True
-    max_distance: int = 3
-    reduction: Reduction = "mean"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Method:
-    """One line of the table.
-
-    Attributes:
-        name: What `--method` takes.
-        summary: The loss in a few words.
-        source: Authors, year, venue.
-        cost: What a step costs beyond the student's own, in words.
-        needs: What teacher and student must have, in words.
-        has_points: Whether feature points of both networks are asked for.
-        equal_widths: Whether these must be as wide on both sides, so that adapters come in where they are not.
-        weights: Of the three terms.
-        make: From the settings to the knowledge term; None from methods that have none.
-        first_stage: Share of the steps, from the first, in which the knowledge term alone is trained, after which the
-            task alone is; 0 trains all terms together.
-        warm_up: How the knowledge term's weight grows; None gives it the whole weight from the first step.
-    """
-
-    name: str
-    summary: str
-    source: str
-    cost: str
-    needs: str
-    has_points: bool
-    equal_widths: bool
-    weights: LossWeights
-    make: Callable[[TermSettings], AnyTerm | None]
-    first_stage: float = 0.0
-    warm_up: WarmUp | None = None
-
-    @property
-    def has_term(self) -> bool:
-        """Whether it has a term of its own, beside cross entropy and KL."""
-        return self.weights.knowledge > 0
+def method_names() -> tuple[str, ...]:
+    """All names but those of a user's own functions, sorted: the files of `losses/`, and what packages bring."""
+    return tuple(sorted({*_own_names(), *(entry.name for entry in entry_points(group=ENTRY_POINTS))}))
 
 
 def methods() -> tuple[Method, ...]:
-    """All methods, in the order in which they are listed."""
-    return _METHODS
+    """All methods, sorted by name; this imports torch and every package that brings one."""
+    return tuple(method(name) for name in method_names())
 
 
-def method(name: str) -> Method:
-    """The method of a name.
+def require_method(name: str) -> None:
+    """Refuse what names no method; nothing is imported.
 
     Args:
         name: As `--method` takes it.
 
-    Returns:
-        Its line of the table.
-
     Raises:
-        UsageError: If there is none; choose one that the message names.
+        UsageError: If there is none, or two of the name; choose one that the message names.
     """
-    by_name = {known.name: known for known in _METHODS}
-    if name not in by_name:
-        nearest = difflib.get_close_matches(name, by_name, n=3, cutoff=0.5) or list(by_name)
+    if name.startswith(PREFIX):
+        require_own_function(name, _WHAT)
+        return
+    names = method_names()
+    if name not in names:
+        nearest = difflib.get_close_matches(name, names, n=3, cutoff=0.5) or names
         raise UsageError(f'unknown method "{name}"; nearest: {", ".join(nearest)}; see all with: --method list')
-    return by_name[name]
+    sources = [*(["studentsearch"] if name in _own_names() else []), *map(_package, _entries(name))]
+    if len(sources) > 1:
+        raise UsageError(
+            f'found method "{name}" in {" and in ".join(sources)}; expected one; rename its entry point of the group '
+            f"{ENTRY_POINTS}, or uninstall a package"
+        )
 
 
-def _no_term(_: TermSettings) -> None:
-    """Methods that have cross entropy and KL only."""
+def method(name: str) -> Method:
+    """The method of a name; this imports its loss, and with most of them torch.
+
+    Args:
+        name: A name of the table, or `python:module:function`, which only a user may give: nothing that stands in a
+            file comes here.
+
+    Returns:
+        Its row, `name` and `code_sha256` filled in.
+    """
+    require_method(name)
+    if name.startswith(PREFIX):
+        return _brought(name, call_own_function(name, _WHAT, {}))
+    if name not in _own_names():
+        (entry,) = _entries(name)
+        return _brought(name, call_installed_function(entry, _WHAT))
+    row: Method = importlib.import_module(f"{losses.__name__}.{name}").METHOD
+    return replace(row, name=name)
 
 
-def _terms() -> ModuleType:
-    """The losses themselves, which need torch, when one is made."""
-    return importlib.import_module("studentsearch.distill.terms")
+def _own_names() -> frozenset[str]:
+    return frozenset(module.name for module in pkgutil.iter_modules(losses.__path__))
 
 
-_FORWARD = "one forward pass of each teacher"
-_SAME_CLASSES = "the same classes"
-_SAME_STAGES = "as many points on both sides; adapters where widths differ"
-_YIM = "Yim, Joo, Bae and Kim, 2017, CVPR"
-_METHODS = (
-    Method(
-        name="none",
-        summary="cross entropy only: the student alone",
-        source="the baseline",
-        cost="none",
-        needs="no teacher",
-        has_points=False,
-        equal_widths=False,
-        weights=LossWeights(),
-        make=_no_term,
-    ),
-    Method(
-        name="hinton",
-        summary="0.1 cross entropy + 0.9 KL at temperature 4, times 16",
-        source="Hinton, Vinyals and Dean, 2015, arXiv; weights of Gu and Tresp, 2020, arXiv",
-        cost=_FORWARD,
-        needs=_SAME_CLASSES,
-        has_points=False,
-        equal_widths=False,
-        weights=LossWeights(cross_entropy=0.1, kl=0.9),
-        make=_no_term,
-    ),
-    Method(
-        name="kl",
-        summary="cross entropy + KL",
-        source="Chou, Chiu and Liao, 2021, APSIPA Transactions (P2)",
-        cost=_FORWARD,
-        needs=_SAME_CLASSES,
-        has_points=False,
-        equal_widths=False,
-        weights=LossWeights(kl=1.0),  # as printed
-        make=_no_term,
-    ),
-    Method(
-        name="fsp",
-        summary="Gram matrices of neighbouring points for a quarter of the steps, then cross entropy only",
-        source=_YIM,
-        cost=f"{_FORWARD} and a few matrix products, in the first stage",
-        needs=_SAME_STAGES,
-        has_points=True,
-        equal_widths=True,
-        weights=LossWeights(knowledge=1.0),
-        make=lambda settings: _terms().fsp_term(settings.reduction),
-        first_stage=0.25,  # as in the source: 21,000 iterations, then 64,000
-    ),
-    Method(
-        name="fsp_kd",
-        summary="cross entropy + KL + Gram matrices of neighbouring points, together",
-        source=f"{_YIM}, joined with Hinton, Vinyals and Dean, 2015, arXiv",
-        cost=f"{_FORWARD} and a few matrix products",
-        needs=f"{_SAME_CLASSES}, {_SAME_STAGES}",
-        has_points=True,
-        equal_widths=True,
-        weights=LossWeights(kl=1.0, knowledge=1.0),  # equal, as the cross-layer paper sums its terms
-        make=lambda settings: _terms().fsp_term(settings.reduction),
-    ),
-    Method(
-        name="cross_layer",
-        summary="cross entropy + KL + Gram matrices of points up to --cross apart",
-        source="Chou, Chiu and Liao, 2021, APSIPA Transactions (P1 + P2)",
-        cost=f"{_FORWARD} and a matrix product a pair of points",
-        needs=f"{_SAME_CLASSES}, {_SAME_STAGES}",
-        has_points=True,
-        equal_widths=True,
-        weights=LossWeights(kl=1.0, knowledge=1.0),  # as printed
-        make=lambda settings: _terms().cross_layer_term(settings.max_distance, settings.reduction),
-    ),
-    Method(
-        name="rkd",
-        summary="cross entropy + distances (25) and angles (50) between the pictures of a batch",
-        source="Park, Kim, Lu and Cho, 2019, CVPR",
-        cost=f"{_FORWARD}; memory grows with the batch's cube",
-        needs="the last point; three pictures a batch or more",
-        has_points=True,
-        equal_widths=False,
-        weights=LossWeights(knowledge=1.0),  # 25 and 50, inside the term, are the authors' code for classification
-        make=lambda _: _terms().rkd_term(),
-    ),
-    Method(
-        name="at",
-        summary="cross entropy + 1000 attention transfer",
-        source="Zagoruyko and Komodakis, 2017, ICLR",
-        cost=_FORWARD,
-        needs="as many points on both sides",
-        has_points=True,
-        equal_widths=False,
-        weights=LossWeights(knowledge=1000.0),  # the authors' code
-        make=lambda _: _terms().attention_transfer_term(),
-    ),
-    Method(
-        name="sskd",
-        summary="cross entropy + correlations of leading singular vectors",
-        source="Lee, Kim and Song, 2018, ECCV",
-        cost=f"{_FORWARD} and two decompositions a point and picture, which on CUDA wait for the host",
-        needs=_SAME_STAGES,
-        has_points=True,
-        equal_widths=True,
-        weights=LossWeights(knowledge=1.0),  # the authors add both losses; their clipping is --clip's
-        make=lambda _: _terms().singular_vector_term(),
-    ),
-    Method(
-        name="dkd",
-        summary="cross entropy + KL in two parts, the target class (1) and the others (8), warmed up",
-        source="Zhao, Cui, Song, Qiu and Liang, 2022, CVPR",
-        cost=_FORWARD,
-        needs=_SAME_CLASSES,
-        has_points=False,
-        equal_widths=False,
-        weights=LossWeights(knowledge=1.0),  # 1 and 8, inside the term, are published
-        make=lambda settings: _terms().dkd_term(settings.temperature, squared_temperature=settings.squared_temperature),
-        warm_up=WarmUp(epochs=20, share=0.5),  # the authors' 20 epochs; they train 240, so half is for short trainings
-    ),
-)
+def _entries(name: str) -> tuple[EntryPoint, ...]:
+    return tuple(entry_points(group=ENTRY_POINTS, name=name))
+
+
+def _package(entry: EntryPoint) -> str:
+    return entry.value if entry.dist is None else entry.dist.name
+
+
+def _brought(name: str, row: object) -> Method:
+    """A row that comes from outside, with the hash of its loss's code: runs of another code are other runs."""
+    if not isinstance(row, Method):
+        raise UsageError(
+            f'method "{name}" gave a {type(row).__name__}; expected a studentsearch.distill.loss.Method; return one'
+        )
+    if row.term is None:
+        return replace(row, name=name)
+    file = getattr(sys.modules.get(row.term.__module__), "__file__", None)
+    if file is None:
+        raise UsageError(f'method "{name}": found {row.term.__qualname__} in no file; define it in a module')
+    return replace(row, name=name, code_sha256=file_sha256(Path(file)))

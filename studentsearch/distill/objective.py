@@ -9,48 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from studentsearch.distill.clipping import ClippingMode, clipping, combined_gradients, gradient_norm
+from studentsearch.distill.clipping import clipping, combined_gradients, gradient_norm
 from studentsearch.distill.ensemble import ensemble_term
-from studentsearch.distill.knowledge import AnyTerm, Knowledge
-from studentsearch.distill.methods import LossWeights
-from studentsearch.distill.warm_up import WarmUp
+from studentsearch.distill.loss import DistillationTerms, Knowledge
 from studentsearch.divergence import distillation_kl
 from studentsearch.engine.objective import Autocast, Moment
 
 Observe = Callable[[Tensor], Knowledge]
 """From inputs `[B, C, H, W]` to what a network says about them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DistillationTerms:
-    """The loss in full: weights.cross_entropy CE + weights.kl mean_k KL_k + weights.knowledge mean_k KD_k.
-
-    Attributes:
-        weights: Of the three terms.
-        term: The knowledge term KD of one teacher; None where there is none.
-        temperature: Of both softmax outputs in the KL term.
-        squared_temperature: Whether the KL term is multiplied by temperature ** 2.
-        reverse: Whether the KL term is KL(student || teacher).
-        clipping: Whether the gradient of the knowledge term is scaled by its ratio to the others'; "off" with a first
-            stage, in which there are no others.
-        first_stage: Share of the steps, from the first, in which the knowledge term alone is minimised; after them
-            it rests. 0 minimises all terms together throughout.
-        warm_up: How the knowledge term's weight grows; None leaves it whole.
-    """
-
-    weights: LossWeights
-    term: AnyTerm | None = None
-    temperature: float = 4.0
-    squared_temperature: bool = False
-    reverse: bool = False
-    clipping: ClippingMode = "off"
-    first_stage: float = 0.0
-    warm_up: WarmUp | None = None
-
-    @property
-    def needs_teachers(self) -> bool:
-        """Whether a teacher is asked at all."""
-        return self.term is not None or self.weights.kl > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 from studentsearch.data.augmentation import require_augmentation
 from studentsearch.data.names import default_data_root, require_data
 from studentsearch.data.normalization import given_normalization
+from studentsearch.distill.methods import require_method
 from studentsearch.engine.compute_words import require_compute
 from studentsearch.errors import InputFileError, UsageError
-from studentsearch.jobs.method_options import MethodOptions, loss_weights, needs_teachers
+from studentsearch.jobs.method_options import MethodOptions, chosen_method
 from studentsearch.models.library_names import names_library_weights
 from studentsearch.models.names import canonical_name, find_network, model_names, require_model_name
 from studentsearch.models.published import require_published
@@ -161,35 +162,44 @@ def require_distill(
     Raises:
         UsageError: A network by name without a teacher, or with weights to inherit.
     """
-    loss_weights(method)
+    require_method(method.name)
     require_compute(compute.device, compute.precision, compute.threads)
     choices = teacher_choices(teachers, weights) if teachers else []
     if via is not None:
         require_model_name(via)
-    if is_found_student(student):
+    is_found = is_found_student(student)
+    if is_found:
         if not has_student_files(Path(student)):
             read_manifest(Path(student))
-        for name in teachers:
-            require_model(name)
     else:
-        _require_named_student(str(student), init, method, has_teachers=bool(teachers))
+        _require_named_student(str(student), init)
         _require_images(str(student), data)
-        for name, file in choices if needs_teachers(method) else []:
-            require_model(name)
+    for name, file in choices:
+        require_model(name)
+        if file is not None and not is_found:
             require_trained(name, file, data)
     if out is not None:
         require_place(out, "distill")
+    chosen = chosen_method(method)  # last, since most losses need torch
+    if chosen.terms.needs_teachers and not is_found:
+        _require_teachers(str(student), choices, data)
 
 
-def _require_named_student(name: str, init: str, method: MethodOptions, *, has_teachers: bool) -> None:
+def _require_named_student(name: str, init: str) -> None:
     require_model_name(name)
     if init == "inherit":
         raise UsageError(f"{name} was not cut from a teacher and inherits nothing; use --init scratch")
-    if needs_teachers(method) and not has_teachers:
+
+
+def _require_teachers(student: str, choices: Sequence[tuple[str, Path | None]], data: DataOptions) -> None:
+    """Teachers of a network by name, whose weights are there."""
+    if not choices:
         raise UsageError(
-            f"found no teacher for {name}; give --teacher MODEL and its --weights FILE, or a search run; "
+            f"found no teacher for {student}; give --teacher MODEL and its --weights FILE, or a search run; "
             "--method none needs no teacher"
         )
+    for name, file in choices:
+        require_trained(name, file, data)
 
 
 def require_study(*, data: DataOptions, compute: ComputeOptions, out: Path, student: str) -> None:

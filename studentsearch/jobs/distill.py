@@ -15,16 +15,9 @@ from studentsearch.engine.runtime import Runtime, open_runtime
 from studentsearch.errors import UsageError
 from studentsearch.jobs.checks import is_found_student, require_distill, teacher_choices
 from studentsearch.jobs.distilled import distilled_student, read_distilled
-from studentsearch.jobs.knowledge import (
-    advice,
-    compared_temperature,
-    distillation_terms,
-    make_objective,
-    plan_points,
-    terms_as_json,
-)
+from studentsearch.jobs.knowledge import PointPlan, advice, make_objective, plan_points, terms_as_json
 from studentsearch.jobs.locate import locate_student, search_run_of
-from studentsearch.jobs.method_options import MethodOptions
+from studentsearch.jobs.method_options import ChosenMethod, MethodOptions, chosen_method
 from studentsearch.jobs.opening import (
     OpenedData,
     OpenedModel,
@@ -136,19 +129,22 @@ def distill(options: DistillOptions, progress: Progress | None = None) -> Distil
 
 def _held_distill(options: DistillOptions, listener: Progress) -> DistilledStudent:
     runtime = open_runtime(options.compute.device, options.compute.precision, options.compute.threads)
-    parts = _open(options, listener)
+    chosen = chosen_method(options.method)
+    parts = _open(options, chosen, listener)
+    plan = _planned(options, chosen, parts)
     student = str(parts.student.folder or options.student)
     facts = run_facts(runtime, options.compute.seed, parts.data, student=student)
-    configuration = _configuration(options, parts, runtime)
+    configuration = _configuration(options, chosen, parts, runtime)
     run = RunFolder.begin(options.out, kind="distill", configuration=as_json(configuration), facts=as_json(facts))
     if run.is_finished(listener.say):
         return read_distilled(run)
     if options.via is not None:
         parts = replace(parts, teachers=(_taught_between(options, parts, listener),))
+        plan = _plan(chosen, parts)
     for network in (parts.student.module, *(teacher.module for teacher in parts.teachers)):
         network.to(runtime.device).to(memory_format=torch.channels_last)
-    check_teachers(parts.teachers, parts.data, runtime, listener, temperature=compared_temperature(options.method))
-    trained = _train(options, parts, runtime, listener, run)
+    check_teachers(parts.teachers, parts.data, runtime, listener, temperature=chosen.temperature)
+    trained = _train(options, plan, parts, runtime, listener, run)
     return _finish(options, parts, trained, runtime, run)
 
 
@@ -161,19 +157,26 @@ class _Parts:
     teachers: tuple[OpenedModel, ...]
 
 
-def _open(options: DistillOptions, progress: Progress) -> _Parts:
-    """Data, student and teachers, and every mistake that can be seen before training."""
+def _open(options: DistillOptions, chosen: ChosenMethod, progress: Progress) -> _Parts:
+    """Data, student and teachers."""
     for name in options.teachers:
         import_own_function(name, "model")  # a rule that its module teaches may be one that the student needs
     if is_found_student(options.student):
-        parts = _open_found(options, locate_student(Path(options.student), options.budget), progress)
-    else:
-        parts = _open_named(options, progress)
-    between = () if options.via is None else (open_named_student(options.via, parts.data.dataset, 0).network,)
-    plan_points(options.method, parts.student.network, between or tuple(it.network for it in parts.teachers))
-    for network in between:
-        plan_points(options.method, network, tuple(teacher.network for teacher in parts.teachers))
-    return parts
+        return _open_found(options, locate_student(Path(options.student), options.budget), progress)
+    return _open_named(options, chosen, progress)
+
+
+def _plan(chosen: ChosenMethod, parts: _Parts) -> PointPlan:
+    return plan_points(chosen, parts.student.network, tuple(teacher.network for teacher in parts.teachers))
+
+
+def _planned(options: DistillOptions, chosen: ChosenMethod, parts: _Parts) -> PointPlan:
+    """The points of both stages, so that a mistake in them is told before the first; the plan of a single stage."""
+    if options.via is None:
+        return _plan(chosen, parts)
+    between = open_named_student(options.via, parts.data.dataset, 0)
+    _plan(chosen, replace(parts, student=between))
+    return plan_points(chosen, parts.student.network, (between.network,))
 
 
 def _open_found(options: DistillOptions, folder: Path, progress: Progress) -> _Parts:
@@ -215,9 +218,9 @@ def _open_found(options: DistillOptions, folder: Path, progress: Progress) -> _P
     return _Parts(data=data, student=student, teachers=(teacher,))
 
 
-def _open_named(options: DistillOptions, progress: Progress) -> _Parts:
+def _open_named(options: DistillOptions, chosen: ChosenMethod, progress: Progress) -> _Parts:
     """A network by name, whose teachers are named as well."""
-    name, needs_teachers = str(options.student), distillation_terms(options.method).needs_teachers
+    name, needs_teachers = str(options.student), chosen.terms.needs_teachers
     choices = teacher_choices(options.teachers, options.weights) if options.teachers else []
     normalization = common_normalization(choices, options.data) if needs_teachers else None
     data = open_data(options.data, name, normalization, progress)
@@ -249,27 +252,22 @@ def _taught_between(options: DistillOptions, parts: _Parts, progress: Progress) 
     return open_model(str(out / STUDENT_FOLDER), None, parts.data, options.data)
 
 
-def _train(options: DistillOptions, parts: _Parts, runtime: Runtime, progress: Progress, run: RunFolder) -> Trained:
-    objective = make_objective(
-        parts.student.module,
-        parts.student.network,
-        [teacher.module for teacher in parts.teachers],
-        [teacher.network for teacher in parts.teachers],
-        options.method,
-        runtime=runtime,
-        seed=options.compute.seed,
-    )
+def _train(
+    options: DistillOptions, plan: PointPlan, parts: _Parts, runtime: Runtime, progress: Progress, run: RunFolder
+) -> Trained:
+    seed = options.compute.seed
+    objective = make_objective(plan, parts.student, parts.teachers, runtime=runtime, seed=seed)
     training = Training(
         parts.student.module,
         objective,
         options.recipe,
         parts.data,
         phase="distill",
-        seed=options.compute.seed,
+        seed=seed,
         runtime=runtime,
         progress=progress,
         logits=parts.student.logits,
-        advice=advice(options.method),
+        advice=advice(plan.chosen),
     )
     return training.run(run)
 
@@ -362,7 +360,9 @@ def _teacher_counts(parts: _Parts) -> Counts:
     return count_everything(parts.teachers[0].module.cpu(), parts.teachers[0].network)
 
 
-def _configuration(options: DistillOptions, parts: _Parts, runtime: Runtime) -> DistillConfiguration:
+def _configuration(
+    options: DistillOptions, chosen: ChosenMethod, parts: _Parts, runtime: Runtime
+) -> DistillConfiguration:
     return DistillConfiguration(
         student=parts.student.name,
         method=options.method.name,
@@ -370,7 +370,7 @@ def _configuration(options: DistillOptions, parts: _Parts, runtime: Runtime) -> 
             NamedTeacher(name=teacher.name, sha256=teacher.sha256, logits=stated_output(teacher.logits))
             for teacher in parts.teachers
         ),
-        terms=terms_as_json(options.method),
+        terms=terms_as_json(chosen),
         data=data_facts(parts.data),
         init=options.init,
         precision=runtime.precision,

@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from studentsearch.errors import UsageError
+from studentsearch.jobs.method_options import MethodOptions
 from studentsearch.records.recipe import TrainingRecipe
 
 _CROSS_LAYER = "Chou, Chiu and Liao, APSIPA Transactions on Signal and Information Processing 10, 2021, e18"
+_PUBLISHED = MethodOptions(name="cross_layer", clipping="printed")
 _SEARCH = "Gu and Tresp, Search for Better Students to Learn Distilled Knowledge, 2020"
 
 
@@ -43,6 +45,7 @@ class Pair:
         recipe: Name of the recipe.
         data: Name of the data; `imagenet64` still needs the user's path.
         source: The publication.
+        method: The loss.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Pair:
     recipe: str
     data: str
     source: str
+    method: MethodOptions = _PUBLISHED
 
 
 # A quarter of the epochs at each rate: 0.01, 0.001, 0.0001, 0.00001.

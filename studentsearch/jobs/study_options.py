@@ -53,7 +53,7 @@ def study_rows(clipping: ClippingMode) -> tuple[StudyRow, ...]:
         StudyRow(name="fsp", method=MethodOptions(name="fsp")),
         StudyRow(name="P1", method=alone),
         StudyRow(name="P2", method=MethodOptions(name="kl")),
-        StudyRow(name="P3", method=replace(alone, max_distance=1), has_all_teachers=True),
+        StudyRow(name="P3", method=replace(alone, settings={"max_distance": 1}), has_all_teachers=True),
         StudyRow(name="P1+P2", method=matrices),
         StudyRow(name="P1+P2+P3", method=matrices, has_all_teachers=True),
     )

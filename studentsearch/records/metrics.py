@@ -26,7 +26,7 @@ class SearchRow:
         kl: The same where it is the KL divergence from the teacher; None where it is the cross entropy to the labels.
         macs: Multiply-accumulates after the step.
         target_macs: Those that were planned.
-        l2: The penalty (lambda_2) that the step used.
+        penalty: lambda_2 in the step.
         open_share: Share of the gates that are open.
         gate_mean: Mean of the open gates.
         rate: Learning rate of the weights.
@@ -39,7 +39,7 @@ class SearchRow:
     kl: float | None
     macs: Amount
     target_macs: Amount
-    l2: float
+    penalty: float
     open_share: float
     gate_mean: float
     rate: float

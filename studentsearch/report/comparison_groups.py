@@ -17,7 +17,7 @@ _BASELINE = "none"
 # A gain is one of method alone: student, start, images and recipe are the same. Pixels are normalised as the teacher's.
 _SAME_TASK = ("student_sha256", "init", "precision", "data.fingerprint", "data.augment", "recipe.")
 _NUM_DIFFERENCES_NAMED = 2
-_UNSAID = ("recipe", "terms")
+_UNSAID = ("recipe", "terms", "settings")
 
 _Identity = tuple[Setting, ...]
 

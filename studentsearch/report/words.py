@@ -19,7 +19,6 @@ _NAMES = {
     "gate_mean": "gates",
     "images_per_second": "images/s",
     "cross_entropy": "CE",
-    "knowledge": "KD",
 }
 
 

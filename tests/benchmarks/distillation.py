@@ -16,15 +16,14 @@ import time
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from studentsearch.engine.objective import Moment
 from studentsearch.engine.runtime import Runtime, open_runtime
-from studentsearch.graph.network import Network
-from studentsearch.jobs.knowledge import make_objective
-from studentsearch.jobs.method_options import MethodOptions
+from studentsearch.jobs.knowledge import make_objective, plan_points
+from studentsearch.jobs.method_options import MethodOptions, chosen_method
 from studentsearch.models.registry import build_model
-from studentsearch.student.plain import plain_network
+from studentsearch.student.plain import PlainNetwork, plain_network
 
 _MOMENT = Moment(epoch=0, share=0.0)
 _CROSS = MethodOptions(name="cross_layer")
@@ -42,7 +41,7 @@ class Variant:
 _VARIANTS = (
     Variant(name="CE", method=MethodOptions(name="none"), num_teachers=0),
     Variant(name="CE + KL", method=MethodOptions(name="kl")),
-    Variant(name="CE + KL + cross 1", method=replace(_CROSS, max_distance=1)),
+    Variant(name="CE + KL + cross 1", method=replace(_CROSS, settings={"max_distance": 1})),
     Variant(name="CE + KL + cross 3", method=_CROSS),
     Variant(name="CE + KL + cross 3, clipped", method=replace(_CROSS, clipping="printed")),
     Variant(name="CE + KL, three teachers", method=MethodOptions(name="kl"), num_teachers=3),
@@ -86,20 +85,14 @@ class _Step:
 
     def __init__(self, variant: Variant, runtime: Runtime, batch: int) -> None:
         torch.manual_seed(0)
-        student, student_network = _placed("resnet8", runtime)
+        student = _placed("resnet8", runtime)
+        student.module.train()
         teachers = [_placed("resnet32", runtime) for _ in range(variant.num_teachers)]
-        self._objective = make_objective(
-            student.train(),
-            student_network,
-            [teacher.eval() for teacher, _ in teachers],
-            [network for _, network in teachers],
-            variant.method,
-            runtime=runtime,
-            seed=0,
-        )
+        plan = plan_points(chosen_method(variant.method), student.network, [teacher.network for teacher in teachers])
+        self._objective = make_objective(plan, student, teachers, runtime=runtime, seed=0)
         is_alone = runtime.device.type == "cpu" and torch.get_num_threads() == 1
         self._clock = time.process_time if is_alone else time.perf_counter
-        self._sgd = torch.optim.SGD(student.parameters(), lr=1e-4, momentum=0.9, nesterov=True)
+        self._sgd = torch.optim.SGD(student.module.parameters(), lr=1e-4, momentum=0.9, nesterov=True)
         self._inputs = torch.randn(batch, 3, 32, 32).to(runtime.device).to(memory_format=torch.channels_last)
         self._labels = (torch.arange(batch) % 100).to(runtime.device)
 
@@ -117,9 +110,10 @@ class _Step:
         return self._clock() - started
 
 
-def _placed(name: str, runtime: Runtime) -> tuple[nn.Module, Network]:
+def _placed(name: str, runtime: Runtime) -> PlainNetwork:
     plain = plain_network(build_model(name, num_classes=100), (3, 32, 32))
-    return plain.module.to(runtime.device).to(memory_format=torch.channels_last), plain.network
+    plain.module.to(runtime.device).to(memory_format=torch.channels_last)
+    return plain
 
 
 if __name__ == "__main__":

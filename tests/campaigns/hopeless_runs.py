@@ -125,8 +125,8 @@ RUNS: tuple[Hopeless, ...] = (
     _search("--weight-rate", "1e30", "--objective", "np"),
     _search("--gate-rate", "1e30", "--objective", "np"),
     _search("--kl-target", "1e38", "--weight-rate", "1e5"),
-    _distill("--kd-weight", "1e38", "--method", "at"),
-    _distill("--kd-weight", "1e38", "--method", "dkd"),
+    _distill("--knowledge-weight", "1e38", "--method", "at"),
+    _distill("--knowledge-weight", "1e38", "--method", "dkd"),
     _distill("--kl-weight", "1e38", "--method", "kl"),
     # temperatures
     *(_distill("--temperature", value) for value in ("1e-30", "1e-12", "1e10", "1e38")),

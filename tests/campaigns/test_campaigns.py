@@ -38,7 +38,9 @@ def test_a_signal_right_at_the_start_leaves_no_traceback(number: signal.Signals,
     log = tmp_path / "log"
     process = begin(["--version"], log)
     os.kill(process, number)
-    assert (ended(process), log.read_text()) == (128 + number, "")
+    assert ended(process) == 128 + number
+    # Before or after the command line was imported, which is what says the word.
+    assert log.read_text() in ("", "studentsearch: interrupted\n")
 
 
 def test_a_run_killed_while_it_goes_back_continues(tmp_path: Path) -> None:

@@ -240,4 +240,4 @@ def test_methods_are_listed_without_a_student(capsys: pytest.CaptureFixture[str]
     shown = capsys.readouterr().out
     assert "cross_layer: cross entropy + KL + Gram matrices" in shown
     assert main(["distill", "--method", "list", "--json"]) == 0
-    assert set(json.loads(capsys.readouterr().out)["dkd"]) == {"summary", "source", "cost", "needs"}
+    assert set(json.loads(capsys.readouterr().out)["dkd"]) == {"summary", "source", "cost", "needs", "settings"}

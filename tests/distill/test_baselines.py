@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from studentsearch.distill.attention_transfer import attention_transfer_loss
-from studentsearch.distill.dkd import dkd_loss
-from studentsearch.distill.rkd import embedding, rkd_angle_loss, rkd_distance_loss, rkd_loss
-from studentsearch.distill.singular_vectors import right_singular_vectors, singular_vector_loss
+from studentsearch.distill.losses import dkd, rkd, sskd
+from studentsearch.distill.losses.at import attention_transfer_loss
+from studentsearch.distill.losses.rkd import embedding, relations
+from studentsearch.distill.losses.sskd import right_singular_vectors
 from studentsearch.divergence import distillation_kl
 from studentsearch.errors import UsageError
 
@@ -24,6 +24,19 @@ def huber(a: float, b: float) -> float:
 
 
 # --- RKD
+
+
+def rkd_loss(student: torch.Tensor, teacher: torch.Tensor, distance: float = 25.0, angle: float = 50.0) -> torch.Tensor:
+    """Of embeddings."""
+    return rkd.rkd_loss(relations(student), relations(teacher), distance_weight=distance, angle_weight=angle)
+
+
+def rkd_distance_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+    return rkd_loss(student, teacher, 1.0, 0.0)
+
+
+def rkd_angle_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:
+    return rkd_loss(student, teacher, 0.0, 1.0)
 
 
 def naive_distance_loss(student: torch.Tensor, teacher: torch.Tensor) -> float:
@@ -157,6 +170,10 @@ def naive_singular_vector_loss(student_points, teacher_points, num_vectors: int)
     return total / len(student_points[0])
 
 
+def singular_vector_loss(student, teacher, num_vectors: int = 1) -> torch.Tensor:
+    return sskd.singular_vector_loss(student, teacher, num_vectors=num_vectors)
+
+
 SVD_SHAPES = ((3, 5, 4, 4), (3, 6, 3, 3), (3, 12, 2, 3))
 
 
@@ -217,6 +234,13 @@ def test_maps_that_are_not_finite_show_in_the_loss():
 
 
 # --- DKD
+
+
+def dkd_loss(
+    student: torch.Tensor, teacher: torch.Tensor, labels: torch.Tensor, **settings: float | bool
+) -> torch.Tensor:
+    return dkd.Dkd(**settings).compare(student, teacher, labels)
+
 
 TEACHER = torch.tensor([[2 * math.log(6.0), 2 * math.log(3.0), 0.0]], dtype=torch.float64)  # 0.6, 0.3, 0.1 at 2
 STUDENT = torch.tensor([[2 * math.log(2.0), 0.0, 0.0]], dtype=torch.float64)  # 0.5, 0.25, 0.25 at 2

@@ -1,9 +1,12 @@
+from collections.abc import Sequence
+
 import pytest
 import torch
 
-from studentsearch.distill.cross_layer import PointPair, cross_layer_loss, point_pairs
-from studentsearch.distill.fsp import fsp_loss
-from studentsearch.distill.gram import Gram, gram_matrix, squared_distance
+from studentsearch.distill.gram import Gram, squared_distance
+from studentsearch.distill.loss import Knowledge
+from studentsearch.distill.losses.cross_layer import CrossLayer, gram_matrices, point_pairs
+from studentsearch.distill.losses.fsp import Fsp
 from studentsearch.distill.maps import pooled
 from studentsearch.errors import UsageError
 
@@ -14,6 +17,20 @@ def made(*shape: int, seed: int = 0) -> torch.Tensor:
 
 def made_points(*shapes: tuple[int, ...], seed: int = 0) -> tuple[torch.Tensor, ...]:
     return tuple(made(*shape, seed=seed + index) for index, shape in enumerate(shapes))
+
+
+def knowledge(points: Sequence[torch.Tensor]) -> Knowledge:
+    return Knowledge(logits=torch.zeros(2, 1), points=tuple(points))
+
+
+def gram_matrix(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    (matrix,) = gram_matrices((first, second), 1)
+    return matrix.entries
+
+
+def cross_layer_loss(student, teacher, max_distance: int = 3, reduction: str = "sum") -> torch.Tensor:
+    term = CrossLayer(max_distance=max_distance, reduction=reduction)  # type: ignore[arg-type]
+    return term(knowledge(student), knowledge(teacher), torch.zeros(2))
 
 
 SHAPES = ((2, 3, 8, 8), (2, 3, 8, 8), (2, 4, 4, 4), (2, 5, 2, 2))
@@ -72,17 +89,14 @@ def test_pooling_is_average_pooling(size):
 
 
 def test_pairs_of_points():
-    pairs = [(pair.shallow, pair.deep) for pair in point_pairs(4, 3)]
-    assert pairs == [(0, 1), (1, 2), (2, 3), (0, 2), (1, 3), (0, 3)]
-    assert point_pairs(2, 1) == (PointPair(shallow=0, deep=1),)
+    assert point_pairs(4, 3) == ((0, 1), (1, 2), (2, 3), (0, 2), (1, 3), (0, 3))
+    assert point_pairs(2, 1) == ((0, 1),)
     assert [len(point_pairs(6, distance)) for distance in (1, 2, 3, 4)] == [5, 9, 12, 14]
 
 
 @pytest.mark.parametrize(
     ("num_points", "max_distance", "message"),
     [
-        (4, 0, r"found --cross 0; expected the largest distance between two feature points, 1 or more; 3 is published"),
-        (4, -1, r"found --cross -1; expected"),
         (4, 4, r"found --cross 4 and 4 feature points; expected at least 5 points; choose 1 to 3"),
         (1, 1, r"found --cross 1 and 1 feature points; expected at least 2 points; name more points"),
     ],
@@ -143,7 +157,9 @@ def test_fsp_is_distance_one():
     expected = sum(
         ((naive_gram(*teacher[i : i + 2]) - naive_gram(*student[i : i + 2])) ** 2).sum() / 2 for i in range(3)
     )
-    torch.testing.assert_close(fsp_loss(student, teacher), expected, atol=1e-12, rtol=0)
+    torch.testing.assert_close(
+        Fsp(reduction="sum")(knowledge(student), knowledge(teacher), torch.zeros(2)), expected, atol=1e-12, rtol=0
+    )
 
 
 def test_gradients():
@@ -154,16 +170,14 @@ def test_gradients():
 
 def test_refusals():
     points = made_points(*SHAPES)
-    with pytest.raises(
-        UsageError, match=r"found 4 feature points in the student and 3 in the teacher; expected the same"
-    ):
-        cross_layer_loss(points, points[:3])
-    with pytest.raises(UsageError, match=r"found 0 feature points in the student and 0 in the teacher"):
-        cross_layer_loss((), ())
+    with pytest.raises(UsageError, match=r"found Gram matrices of 3x3, .* in the student and 3x3, .* in the teacher"):
+        cross_layer_loss(points, points[:3], 1)
+    with pytest.raises(UsageError, match=r"found --cross 1 and 0 feature points; expected at least 2 points"):
+        cross_layer_loss((), (), 1)
     wider = (*points[:2], made(2, 8, 4, 4), points[3])
-    message = r"feature point 3 of 4 has 4 channels in the student and 8 in the teacher; .*put an adapter"
+    message = r"found Gram matrices of 3x4 in the student and 3x8 in the teacher; expected the same; .*put adapters"
     with pytest.raises(UsageError, match=message):
-        cross_layer_loss(points, wider)
+        cross_layer_loss(points[1:3], wider[1:3], 1)
 
 
 def grams(num_positions: int, channels: tuple[int, int], seed: int, dtype: torch.dtype = torch.float64) -> Gram:

@@ -10,9 +10,9 @@ from torch.nn import functional as F
 
 from studentsearch.distill.adapters import Adapters
 from studentsearch.distill.clipping import clipping
-from studentsearch.distill.knowledge import Knowledge
-from studentsearch.distill.methods import LossWeights, TermSettings, method, methods
-from studentsearch.distill.objective import Distillation, DistillationTerms
+from studentsearch.distill.loss import DistillationTerms, Knowledge, LossWeights
+from studentsearch.distill.methods import method, methods
+from studentsearch.distill.objective import Distillation
 from studentsearch.divergence import distillation_kl
 from studentsearch.engine.objective import Moment
 
@@ -56,10 +56,10 @@ def objective(student: TwoStages, teachers: list[TwoStages], terms: Distillation
 
 def terms_of(name: str, **changes: object) -> DistillationTerms:
     chosen = method(name)
-    settings = TermSettings(max_distance=1)
+    settings = {"max_distance": 1} if name == "cross_layer" else {}
     return DistillationTerms(
         weights=chosen.weights,
-        term=chosen.make(settings),
+        term=None if chosen.term is None else chosen.term(**settings),
         squared_temperature=True,
         first_stage=chosen.first_stage,
         **changes,  # type: ignore[arg-type]

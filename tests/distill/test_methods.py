@@ -4,17 +4,18 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 import torch
+from test_adapters import passing_first
 
-from studentsearch.distill.adapters import Adapters
 from studentsearch.distill.ensemble import ensemble_term
-from studentsearch.distill.knowledge import AnyTerm, Knowledge, Term
-from studentsearch.distill.methods import LossWeights, TermSettings, method, methods
+from studentsearch.distill.loss import AnyTerm, Knowledge, LossWeights, Method, Term
+from studentsearch.distill.losses.rkd import Rkd
+from studentsearch.distill.methods import method, method_names, methods
 from studentsearch.errors import UsageError
 
-NAMES = ("none", "hinton", "kl", "fsp", "fsp_kd", "cross_layer", "rkd", "at", "sskd", "dkd")
+NAMES = ("at", "cross_layer", "dkd", "fsp", "fsp_kd", "hinton", "kl", "none", "rkd", "sskd")
 SHAPES = ((4, 3, 8, 8), (4, 3, 8, 8), (4, 5, 4, 4), (4, 6, 2, 2))
 LABELS = torch.tensor([1, 0, 2, 2])
-WITH_TERM = [name for name in NAMES if method(name).make(TermSettings()) is not None]
+WITH_TERM = [name for name in NAMES if method(name).term is not None]
 WITH_POINTS = [name for name in NAMES if method(name).has_points]
 
 
@@ -24,10 +25,10 @@ def knowledge(seed: int, dtype: torch.dtype = torch.float64) -> Knowledge:
     return Knowledge(logits=torch.randn(4, 3, generator=generator, dtype=torch.float64).to(dtype), points=points)
 
 
-def term_of(name: str) -> AnyTerm:
-    term = method(name).make(TermSettings())
+def term_of(name: str, **settings: object) -> AnyTerm:
+    term = method(name).term
     assert term is not None
-    return term
+    return term(**settings)
 
 
 def in_order(known: Knowledge, order: torch.Tensor) -> Knowledge:
@@ -103,21 +104,26 @@ def test_each_network_of_an_ensemble_is_read_once(name):
     student, teachers, term = knowledge(0), [knowledge(seed) for seed in (1, 2, 3)], term_of(name)
     asked = []
 
-    def read(network: Knowledge) -> object:
-        asked.append(network)
-        return term.read(network)
+    class Watched(Term[object]):
+        def read(self, network: Knowledge) -> object:
+            asked.append(network)
+            return term.read(network)
 
-    ensemble_term(student, teachers, LABELS, Term(read=read, compare=term.compare))
+        def compare(self, student: object, teacher: object, labels: torch.Tensor) -> torch.Tensor:
+            return term.compare(student, teacher, labels)
+
+    ensemble_term(student, teachers, LABELS, Watched())
     assert [id(network) for network in asked] == [id(network) for network in (student, *teachers)]
 
 
 @pytest.mark.parametrize("name", WITH_POINTS)
-def test_identity_adapters_change_nothing(name):
+def test_adapters_that_pass_the_first_channels_change_nothing(name):
     widths = [shape[1] for shape in SHAPES]
-    draw = torch.Generator().manual_seed(0)
-    adapters = Adapters(widths, widths, generator=draw, initialisation="identity", everywhere=True).double()
+    adapters = passing_first([2 * width for width in widths], widths).double()
     student, teacher = knowledge(0), knowledge(1)
-    adapted = Knowledge(logits=teacher.logits, points=adapters(teacher.points))
+    adapted = Knowledge(
+        logits=teacher.logits, points=adapters(tuple(torch.cat((point, point), 1) for point in teacher.points))
+    )
     assert torch.equal(term_of(name)(student, adapted, LABELS), term_of(name)(student, teacher, LABELS))
 
 
@@ -138,7 +144,7 @@ def test_widths_are_checked_where_the_table_says_so(name):
 
 @pytest.mark.parametrize("name", WITH_POINTS)
 def test_points_are_needed_where_the_table_says_so(name):
-    with pytest.raises(UsageError, match=r"(0|no) feature points; expected"):
+    with pytest.raises(UsageError, match=r"(0|no) feature points( in the student and 0 in the teacher)?; expected"):
         term_of(name)(Knowledge(logits=knowledge(0).logits), Knowledge(logits=knowledge(1).logits), LABELS)
 
 
@@ -149,14 +155,27 @@ def test_points_are_not_needed_elsewhere(name):
 
 
 def test_the_table():
-    assert tuple(known.name for known in methods()) == NAMES
+    assert tuple(known.name for known in methods()) == method_names() == NAMES
     for known in methods():
         assert all((known.summary, known.source, known.cost, known.needs))
-        assert (known.make(TermSettings()) is None) == (known.weights.knowledge == 0)
-        assert known.has_points or not known.equal_widths
+        assert known.code_sha256 == ""
         assert known.first_stage == (0.25 if known.name == "fsp" else 0)
     with pytest.raises(FrozenInstanceError):
         methods()[0].name = "other"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, r'found weight 1 for no knowledge term in method "x"; expected a term and a weight, or neither'),
+        ({"weights": LossWeights(), "term": Rkd}, r"found weight 0 for its knowledge term"),
+        ({"term": Term}, r'found a term without compare and read in method "x"'),
+        ({"term": Rkd, "equal_widths": True}, r'found equal widths of no points in method "x"; set has_points'),
+    ],
+)
+def test_a_row_that_contradicts_itself(changes: dict[str, object], message: str):
+    with pytest.raises(UsageError, match=message):
+        Method(summary="x", source="y", **changes)
 
 
 def test_weights_of_the_table():
@@ -169,22 +188,41 @@ def test_weights_of_the_table():
 
 def test_settings_reach_the_terms():
     student, teacher = knowledge(0), knowledge(1)
-    at_distance = [method("cross_layer").make(TermSettings(max_distance=distance)) for distance in (1, 2, 3)]
+    at_distance = [term_of("cross_layer", max_distance=distance) for distance in (1, 2, 3)]
     values = [term(student, teacher, LABELS).item() for term in at_distance]
     assert values == sorted(values)
     assert values[0] == term_of("fsp")(student, teacher, LABELS).item()
-    plain = method("dkd").make(TermSettings(temperature=2.0, squared_temperature=False))
-    squared = method("dkd").make(TermSettings(temperature=2.0))
+    plain = term_of("dkd", temperature=2.0, squared_temperature=False)
+    squared = term_of("dkd", temperature=2.0)
     assert squared(student, teacher, LABELS).item() == 4 * plain(student, teacher, LABELS).item()
     with pytest.raises(UsageError, match=r"found --cross 4 and 4 feature points"):
-        method("cross_layer").make(TermSettings(max_distance=4))(student, teacher, LABELS)
+        term_of("cross_layer", max_distance=4)(student, teacher, LABELS)
+    with pytest.raises(UsageError, match=r"found --cross 4 and 4 feature points"):
+        term_of("cross_layer", max_distance=4).require_points(4)
+    with pytest.raises(UsageError, match=r"found --cross 0; expected 1 \(neighbouring feature points only\) or more"):
+        term_of("cross_layer", max_distance=0)
 
 
 def test_unknown_names():
     with pytest.raises(UsageError, match=r'unknown method "cross-layer"; nearest: cross_layer; .*--method list'):
         method("cross-layer")
-    with pytest.raises(UsageError, match=r'unknown method "zzz"; nearest: none, hinton, .*--method list'):
+    with pytest.raises(UsageError, match=r'unknown method "zzz"; nearest: at, cross_layer, .*--method list'):
         method("zzz")
+
+
+@pytest.mark.parametrize(
+    ("loss", "found"), [(torch.zeros(4), r"a tensor of shape \[4\]"), (0.5, "a float"), (None, "a NoneType")]
+)
+def test_a_loss_that_is_no_scalar(loss: object, found: str):
+    class Own(Term[torch.Tensor]):
+        def read(self, network: Knowledge) -> torch.Tensor:
+            return network.logits
+
+        def compare(self, student: torch.Tensor, teacher: torch.Tensor, labels: torch.Tensor) -> object:  # noqa: ARG002
+            return loss
+
+    with pytest.raises(UsageError, match=rf"Own\.compare gave {found}; expected a scalar, the mean over the batch"):
+        ensemble_term(knowledge(0), (knowledge(1),), LABELS, Own())
 
 
 def test_no_teacher_at_all():

@@ -7,7 +7,7 @@ from studentsearch.distill.methods import method
 from studentsearch.distill.warm_up import WarmUp
 from studentsearch.engine.objective import Moment
 from studentsearch.errors import UsageError
-from studentsearch.jobs.knowledge import MethodOptions, distillation_terms
+from studentsearch.jobs.method_options import MethodOptions, chosen_method
 
 
 def test_the_authors_240_epochs():
@@ -37,11 +37,14 @@ def test_only_the_knowledge_term_is_warmed_up():
 
 
 def test_a_user_may_choose_its_length():
-    assert distillation_terms(MethodOptions(name="dkd")).warm_up == WarmUp(epochs=20, share=0.5)
-    assert distillation_terms(MethodOptions(name="dkd", warm_up_epochs=0)).warm_up is None
-    assert distillation_terms(MethodOptions(name="rkd", warm_up_epochs=3)).warm_up == WarmUp(epochs=3)
-    assert distillation_terms(MethodOptions(name="rkd")).warm_up is None
-    with pytest.raises(UsageError, match="found --kd-warmup -1; expected 0 epochs or more"):
+    def warm_up(**chosen: object) -> WarmUp | None:
+        return chosen_method(MethodOptions(**chosen)).terms.warm_up
+
+    assert warm_up(name="dkd") == WarmUp(epochs=20, share=0.5)
+    assert warm_up(name="dkd", warm_up_epochs=0) is None
+    assert warm_up(name="rkd", warm_up_epochs=3) == WarmUp(epochs=3)
+    assert warm_up(name="rkd") is None
+    with pytest.raises(UsageError, match="found --knowledge-warmup -1; expected 0 epochs or more"):
         MethodOptions(warm_up_epochs=-1)
     with pytest.raises(UsageError, match=r"found a warm-up of 0 epochs and share 0\.5; expected 1 epoch or more"):
         WarmUp(epochs=0, share=0.5)

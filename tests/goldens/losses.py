@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from studentsearch.distill.ensemble import ensemble_term
-from studentsearch.distill.knowledge import Knowledge
-from studentsearch.distill.methods import TermSettings, methods
+from studentsearch.distill.loss import Knowledge
+from studentsearch.distill.methods import methods
 from studentsearch.divergence import distillation_kl
 
 _SHAPES = ((4, 3, 8, 8), (4, 3, 8, 8), (4, 5, 4, 4), (4, 6, 2, 2))
@@ -17,9 +17,9 @@ def losses() -> dict[str, list[str]]:
     """Loss and norm of its gradient by method, as hexadecimal floats; each with one teacher and with two."""
     found: dict[str, list[str]] = {}
     for method in methods():
-        term = method.make(TermSettings())
-        if term is None:
+        if method.term is None:
             continue
+        term = method.term()
         for number in (1, 2):
             student = _knowledge(0, requires_grad=True)
             loss = ensemble_term(student, [_knowledge(seed) for seed in range(1, number + 1)], _LABELS, term)

@@ -30,7 +30,7 @@ from studentsearch.student.folder import read_student
 COMPUTE = ComputeOptions(device="cpu", precision="float32", threads=1)
 DIGITS = DataOptions(name="digits")
 RECIPE = TrainingRecipe(steps=6, batch=16, rate=0.01, schedule="constant")
-CROSS = MethodOptions(name="cross_layer", max_distance=2)
+CROSS = MethodOptions(name="cross_layer", settings={"max_distance": 2})
 
 
 class Heard(SilentProgress):
@@ -182,7 +182,7 @@ def test_a_teacher_that_guesses_is_told(tmp_path: Path):
             r"the teacher has 4 feature points: relu.*; the student has 3: .*--teacher-points",
         ),
         (
-            {"teachers": ("resnet8",), "method": replace(CROSS, max_distance=4)},
+            {"teachers": ("resnet8",), "method": replace(CROSS, settings={"max_distance": 4})},
             "found --cross 4 and 4 feature points; expected at least 5 points; choose 1 to 3",
         ),
         (
@@ -201,7 +201,10 @@ def test_mistakes_are_told_before_a_run_is_made(
 
 def test_points_may_be_named(teachers: tuple[Path, ...], tmp_path: Path):
     named = MethodOptions(
-        name="cross_layer", max_distance=1, teacher_points=("layer1", "layer3"), student_points=("layer1", "layer3")
+        name="cross_layer",
+        settings={"max_distance": 1},
+        teacher_points=("layer1", "layer3"),
+        student_points=("layer1", "layer3"),
     )
     result = run(tmp_path / "run", teachers=("resnet20",), weights=teachers[2:], method=named)
     assert result.last.step == 6

@@ -162,7 +162,7 @@ def test_a_network_by_name_learns_at_points_from_a_teacher_of_several_outputs(ta
         out=tmp_path / "run",
         teachers=("python:several_outputs:pair",),
         weights=(taught_alone / "weights.safetensors",),
-        method=MethodOptions(name="cross_layer", max_distance=1),
+        method=MethodOptions(name="cross_layer", settings={"max_distance": 1}),
         data=DIGITS,
         recipe=RECIPE,
         compute=COMPUTE,

@@ -85,7 +85,7 @@ def test_rows_of_the_publication():
     rows = {row.name: row for row in study_rows("printed")}
     assert list(rows) == ["alone", "hinton", "fsp", "P1", "P2", "P3", "P1+P2", "P1+P2+P3"]
     assert rows["P1"].method.kl == 0
-    assert rows["P3"].method.max_distance == 1
+    assert rows["P3"].method.settings == {"max_distance": 1}
     assert [name for name, row in rows.items() if row.has_all_teachers] == ["P3", "P1+P2+P3"]
 
 

@@ -122,7 +122,7 @@ def write_search(folder: Path) -> None:
     write_manifest(folder, "search", {"students": students, "teacher": teacher})
     for student in students:
         write_student(folder / str(student["folder"]))
-    header = "step,loss,kl,macs,target_macs,l2,open_share,gate_mean,rate,images_per_second,seconds"
+    header = "step,loss,kl,macs,target_macs,penalty,open_share,gate_mean,rate,images_per_second,seconds"
     rows = [
         f"{step},{1 + step / 900},{step / 1500},{288_000_000 - 228_000 * step},0,0.001,0.9,0.8,0.1,40,{step}"
         for step in range(4, 869, 4)

@@ -34,7 +34,7 @@ def run(tmp_path: Path) -> Path:
 
 
 def test_columns_have_names() -> None:
-    assert [fact_name(key) for key in FACTS] == ["loss", "CE", "KL", "KD", "tau", "beta"]
+    assert [fact_name(key) for key in FACTS] == ["loss", "CE", "KL", "knowledge", "tau", "beta"]
     assert [fact_words(key, value) for key, value in FACTS.items()] == [
         "3.25",
         "2.125",
@@ -50,7 +50,7 @@ def test_course_charts_what_there_is(run: Path) -> None:
     file = io.StringIO()
     render_report(run, Console(file=file, width=80, color_system=None))
     text = file.getvalue()
-    assert "KD over steps 1 to 149" in text
+    assert "knowledge over steps 1 to 149" in text
     assert "    18.62  " in text  # 149 / 8
     assert "tau over steps 1 to 200" in text
     assert "beta over steps 1 to 200" in text
@@ -63,7 +63,7 @@ def test_page_draws_the_same(run: Path, tmp_path: Path) -> None:
     write_html(run, tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()
     assert page.count("<polyline") == 4
-    assert "KD over steps: 0.125 to 18.62" in page
+    assert "knowledge over steps: 0.125 to 18.62" in page
 
 
 def test_tensorboard_gets_every_column(run: Path, tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_live_facts_take_the_lines_they_need() -> None:
         progress.begin("distill", total=10, first=0)
         progress.advance(5, FACTS | MORE)
     text = file.getvalue()
-    assert "loss 3.25  CE 2.125  KL 0.5  KD 0.625  tau 1.5  beta 0.8176  images/s 1,234" in text
+    assert "loss 3.25  CE 2.125  KL 0.5  knowledge 0.625  tau 1.5  beta 0.8176\n" in text
     assert "best held out 61.25" in text
     assert "…" not in text
 

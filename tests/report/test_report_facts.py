@@ -38,7 +38,7 @@ def search_row(step: int, *, kl: float) -> SearchRow:
         kl=kl,
         macs=90,
         target_macs=91,
-        l2=0.001,
+        penalty=0.001,
         open_share=0.9,
         gate_mean=0.8,
         rate=0.1,

@@ -1,10 +1,16 @@
 """Decoupled distillation: the KL divergence in two parts, the target class against the rest, and the rest alone."""
 
+from dataclasses import dataclass
+from typing import Annotated
+
 import torch
+from msgspec import Meta
 from torch import Tensor
 from torch.nn import functional as F
 
+from studentsearch.distill.loss import Knowledge, Method, Term
 from studentsearch.distill.maps import in_full_precision
+from studentsearch.distill.warm_up import WarmUp
 from studentsearch.errors import UsageError
 
 
@@ -13,16 +19,16 @@ def dkd_loss(
     teacher_logits: Tensor,
     labels: Tensor,
     *,
-    temperature: float = 4.0,
-    alpha: float = 1.0,
-    beta: float = 8.0,
-    squared_temperature: bool = True,
+    temperature: float,
+    alpha: float,
+    beta: float,
+    squared_temperature: bool,
 ) -> Tensor:
-    """(alpha * TCKD + beta * NCKD) * temperature^2, averaged over the batch, in nats.
+    """Decoupled loss: (alpha * TCKD + beta * NCKD) * temperature^2, averaged over the batch, in nats.
 
     TCKD = KL(b_T || b_S) with b = (p_target, 1 - p_target); NCKD = KL(q_T || q_S) with q the softmax over the other
     classes. KL itself is TCKD + (1 - p_T,target) * NCKD. The authors' code raises the loss over the first 20 epochs,
-    as `--method dkd` does (`warm_up.py`); this function is the loss itself.
+    as the row of the table does; this function is the loss itself.
 
     Args:
         student_logits: `[B, C]`, C >= 2.
@@ -55,6 +61,40 @@ def dkd_loss(
     others = _divergence(_log_softmax_of_others(student, labels), _log_softmax_of_others(teacher, labels))
     loss = alpha * target + beta * others
     return loss * temperature**2 if squared_temperature else loss
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dkd(Term[Tensor]):
+    """Decoupled loss of two networks' logits, `dkd_loss` with its settings."""
+
+    temperature: float = 4.0
+    squared_temperature: bool = True
+    alpha: Annotated[float, Meta(ge=0)] = 1.0
+    beta: Annotated[float, Meta(ge=0)] = 8.0
+
+    def read(self, network: Knowledge) -> Tensor:
+        """The logits."""
+        return network.logits
+
+    def compare(self, student: Tensor, teacher: Tensor, labels: Tensor) -> Tensor:
+        """Both parts, weighed."""
+        return dkd_loss(
+            student,
+            teacher,
+            labels,
+            temperature=self.temperature,
+            alpha=self.alpha,
+            beta=self.beta,
+            squared_temperature=self.squared_temperature,
+        )
+
+
+METHOD = Method(
+    summary="cross entropy + KL in two parts, the target class (1) and the others (8), warmed up",
+    source="Zhao, Cui, Song, Qiu and Liang, 2022, CVPR",
+    term=Dkd,
+    warm_up=WarmUp(epochs=20, share=0.5),  # the authors' 20 epochs; they train 240, so half is for short trainings
+)
 
 
 def _divergence(student: Tensor, teacher: Tensor) -> Tensor:

@@ -1,11 +1,15 @@
 """SSKD with SVD: how the leading singular vectors of neighbouring feature points relate."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import Annotated
 
 import torch
+from msgspec import Meta
 from torch import Tensor
 
+from studentsearch.distill.loss import Knowledge, Method, Term
 from studentsearch.distill.maps import check_widths, in_full_precision, paired, without_autocast
 
 _SPARE = 3  # vectors of the student's beyond the teacher's among which the nearest are sought
@@ -13,9 +17,9 @@ _WIDTH = 8.0  # of the radial basis function, the authors' value
 
 
 def singular_vector_loss(
-    student_points: Sequence[Tensor], teacher_points: Sequence[Tensor], *, num_vectors: int = 1
+    student_points: Sequence[Tensor], teacher_points: Sequence[Tensor], *, num_vectors: int
 ) -> Tensor:
-    """(1 / B) * sum over pictures, neighbouring points, channels i, j and vectors k of (p_T - p_S)^2.
+    """Singular vector loss: (1 / B) * sum over images, neighbouring points, channels i, j and k of (p_T - p_S)^2.
 
     p[i, j, k] = exp(-(v[i, k] - v'[j, k])^2 / 8) correlates two neighbouring points. v `[C, k]` holds a point's leading
     right singular vectors (positions by channels). Each of the teacher's is weighted by its singular value over the
@@ -50,7 +54,7 @@ def singular_vector_loss(
 
 
 def right_singular_vectors(maps: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The leading right singular vectors of every picture's map, read as a matrix of positions by channels.
+    """The leading right singular vectors of every image's map, read as a matrix of positions by channels.
 
     Args:
         maps: `[B, C, H, W]`.
@@ -71,6 +75,32 @@ def right_singular_vectors(maps: Tensor, count: int) -> tuple[Tensor, Tensor]:
             vectors = _unit(torch.bmm(rows, left))
     vectors = torch.where(vectors.sum(dim=1, keepdim=True) < 0, -vectors, vectors)
     return vectors, values.clamp(min=0).sqrt()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SingularVectors(Term[tuple[Tensor, ...]]):
+    """Singular vector loss of two networks' feature points, `singular_vector_loss` with its setting."""
+
+    num_vectors: Annotated[int, Meta(ge=1)] = 1
+
+    def read(self, network: Knowledge) -> tuple[Tensor, ...]:
+        """The feature maps; which of the student's vectors count depends on the teacher's."""
+        return network.points
+
+    def compare(self, student: tuple[Tensor, ...], teacher: tuple[Tensor, ...], labels: Tensor) -> Tensor:
+        """The difference of their correlations."""
+        return singular_vector_loss(student, teacher, num_vectors=self.num_vectors)
+
+
+METHOD = Method(
+    summary="cross entropy + correlations of leading singular vectors",
+    source="Lee, Kim and Song, 2018, ECCV",
+    cost="one forward pass of each teacher and two decompositions a point and image, which on CUDA wait for the host",
+    needs="as many points on both sides; adapters where widths differ",
+    has_points=True,
+    equal_widths=True,
+    term=SingularVectors,  # the authors add both losses; their clipping is --clip's
+)
 
 
 def _leading_eigenvectors(matrices: Tensor, count: int) -> tuple[Tensor, Tensor]:
