@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from studentsearch.graph.network import Argument, Network, Node
+from studentsearch.graph.network import Argument, Network, Node, Operation
 from studentsearch.graph.operations.operation_record import Family
 from studentsearch.graph.operations.propagation import Applied, num_spatial_axes
 from studentsearch.graph.operations.reduction import reduced_axes
@@ -52,6 +52,34 @@ def constant_size(network: Network, extents: ExtentsOf, node: Node, computed: fr
             return size
     is_fixed = all(isinstance(one, int) for one in wanted)
     return Size(anchor=0, sizes=positions(node), made_for=() if is_fixed else positions(image))
+
+
+def constant_operation(
+    node: Node, size: Size, *, num_channels: int, like_axis: int, border: tuple[int, ...]
+) -> Operation:
+    """The layer that lays a constant out.
+
+    Args:
+        node: The node that is a constant.
+        size: Where it has its size from.
+        num_channels: Its channels that are left.
+        like_axis: The axis of channels of the tensor that gives the size, counted with the batch.
+        border: For every spatial axis how many positions at either end have numbers of their own.
+
+    Returns:
+        A `Constant`.
+    """
+    arguments: dict[str, Argument] = {
+        "num_channels": num_channels,
+        "axis": node.axis + 1,
+        "rank": len(node.shape) + 1,
+        "like_axis": like_axis,
+        "windows": size.windows,
+        "sizes": size.sizes,
+        "made_for": size.made_for,
+        **({"border": border} if border else {}),
+    }
+    return Operation(kind="Constant", arguments=arguments)
 
 
 def positions(node: Node) -> tuple[int, ...]:
