@@ -1,7 +1,7 @@
 """Where gates sit: one on every input channel of every reader, except on the channels of the image.
 
 A gate scales the reader's weight slice: conv(x * g, W) = conv(x, W * g) along the input axis, so that its cost does not
-grow with the batch or the picture, and folding it is one multiplication.
+grow with the batch or the image, and folding it is one multiplication.
 """
 
 from __future__ import annotations

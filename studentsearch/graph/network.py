@@ -32,6 +32,16 @@ class Operation:
         return str(self.arguments["function"]) if self.kind == "Call" else self.kind
 
     @property
+    def has_path(self) -> bool:
+        """Whether it stands at a module path: layers and tensors outside layers do."""
+        return self.kind not in {"Input", "Concat", "Add", "Output", "Call"}
+
+    @property
+    def is_layer(self) -> bool:
+        """Whether a module computes it."""
+        return self.has_path and self.kind != "Parameter"
+
+    @property
     def logits(self) -> int:
         """Of an `Output`: which of the tensors that it reads is trained and evaluated."""
         return self.integer("logits") if "logits" in self.arguments else 0

@@ -117,7 +117,7 @@ def with_logits(network: Network, number: int) -> Network:
 
 
 def toward_logits(network: Network) -> Network:
-    """The same nodes at the same places, of whose outputs the logits alone are returned.
+    """The same nodes with the same indices, of whose outputs the logits alone are returned.
 
     Args:
         network: A traced network.

@@ -14,8 +14,6 @@ from studentsearch.student.outside import OutsideLayers
 from studentsearch.student.shrink import shrunk_operation, shrunk_state
 from studentsearch.student.spec import Step
 
-_PATHLESS = frozenset({"Input", "Concat", "Add", "Output", "Call"})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Emitted:
@@ -65,7 +63,7 @@ class Draft:
             inputs: The steps that it reads.
             present: The node's channels that it carries.
         """
-        path = node.path if node.path or operation.kind in _PATHLESS else self._path_of_call(node.name)
+        path = node.path if node.path or not operation.has_path else self._path_of_call(node.name)
         if path and self._layers.setdefault(path, operation) != operation and not self.has_tensors(node.path):
             # A norm without tensors that was called with other numbers of channels: one layer a number.
             path = self._fresh(node, "_again")[1]

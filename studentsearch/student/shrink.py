@@ -67,7 +67,7 @@ def _cut(node: Node, record: OperationRecord, role: str, tensor: Tensor, rows: T
         is_of_channels = record.shrinking.is_cut(role, tensor) and len(tensor) == node.num_channels
         return tensor[rows] if is_of_channels else tensor
     if not is_reader(node):
-        # Of several groups: the first axis has all channels, the second those of one group, which is kept whole.
+        # Of several groups: the first axis has all channels, the second those of one group, all of which are kept.
         return tensor[rows if axes.outputs == 0 else columns].contiguous()
     first, second = (rows, columns) if axes.outputs == 0 else (columns, rows)
     return tensor[first][:, second].contiguous()

@@ -14,8 +14,6 @@ from studentsearch.graph.operations.table import record_of
 from studentsearch.student.build import add_step, answer
 from studentsearch.student.spec import Step
 
-_WITHOUT_LAYER = frozenset({"Input", "Parameter", "Concat", "Add", "Call", "Output"})
-
 
 def tapped(module: nn.Module, network: Network, nodes: Sequence[str]) -> fx.GraphModule:
     """A network of plain layers that gives feature maps beside its answer.
@@ -55,7 +53,7 @@ def tapped(module: nn.Module, network: Network, nodes: Sequence[str]) -> fx.Grap
 
 def _path(module: nn.Module, node: Node, extra: nn.Module) -> str:
     """Where the layer of a node stands: in the module, or among the extra ones, which have no weights."""
-    if node.operation.kind in _WITHOUT_LAYER:
+    if not node.operation.is_layer:
         return node.path
     path = node.path or node.name
     if _computes(_submodule(module, path), node):

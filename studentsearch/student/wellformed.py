@@ -18,7 +18,6 @@ from studentsearch.student.spec import Step, StudentSpec
 MAX_ENTRIES = 2**28
 """Bound on the numbers of one tensor of one image, 1 GB in float32; for the largest images of ImageNet's networks it is
 13 million."""
-_PATHLESS = frozenset({"Input", "Concat", "Add", "Output", "Call"})
 _PLAIN_ARGUMENTS = {"Input": (), "Add": (), "Concat": ("axis",), "Parameter": ("shape", "is_trainable")}
 
 
@@ -65,7 +64,7 @@ def _step_problem(step: Step, known: AbstractSet[str]) -> str | None:
 
 
 def _path_problem(step: Step) -> str | None:
-    if step.operation.kind in _PATHLESS:
+    if not step.operation.has_path:
         return "has a module path, which its kind has not" if step.path else None
     found = path_problem(step.path)
     return None if found is None else f"its module path holds {found}"

@@ -142,6 +142,6 @@ NOT_FOLDED = OnConstants(keeps=lambda _: False, value=lambda _: None)
 GIVEN_BACK = OnConstants(keeps=_is_given_back, value=given_back)
 """Gives its input back, whatever the size."""
 MOVED = OnConstants(keeps=has_one_source, value=_moved)
-"""Puts the numbers in other places."""
+"""Moves the numbers."""
 ENTRY_BY_ENTRY = OnConstants(keeps=_is_entry_by_entry, value=_entry_by_entry)
 """The operation itself, on the numbers."""

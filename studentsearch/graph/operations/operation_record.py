@@ -159,9 +159,9 @@ class OperationRecord:
         return self.propagate is elementwise
 
     @property
-    def is_layer(self) -> bool:
-        """Whether it is a layer or kind of ours, and no function."""
-        return "." not in self.name
+    def is_function(self) -> bool:
+        """Whether it is a function, and no layer or kind of ours."""
+        return "." in self.name
 
 
 def elementwise_operation(

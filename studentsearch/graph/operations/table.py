@@ -39,7 +39,6 @@ _FAMILIES = (
 _OPERATIONS = {record.name: record for record in chain.from_iterable(family.RECORDS for family in _FAMILIES)}
 OPERATIONS: Mapping[str, OperationRecord] = MappingProxyType(_OPERATIONS)
 """The table as it is at the moment, by name."""
-_WITHOUT_LAYER = frozenset({"Input", "Parameter", "Concat", "Add", "Output"})
 
 
 def use_operation(record: OperationRecord) -> None:
@@ -121,9 +120,9 @@ def is_permitted(operation: Operation) -> bool:
         True for what has a record that permits it, also one that `use_operation` taught this process.
     """
     record = record_of(operation)
-    if record is None or not record.is_permitted or record.is_layer == (operation.kind == "Call"):
+    if record is None or not record.is_permitted or record.is_function != (operation.kind == "Call"):
         return False
-    return not record.is_layer or operation.kind in _WITHOUT_LAYER or layer_class(operation.kind) is not None
+    return not operation.is_layer or layer_class(operation.kind) is not None
 
 
 def require_permitted(operation: Operation) -> None:

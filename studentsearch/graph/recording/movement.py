@@ -22,7 +22,7 @@ from studentsearch.graph.operations.table import movement_of
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Moved:
-    """A tensor that is a node's entries in other places.
+    """A tensor that is a node's entries, moved.
 
     Attributes:
         base: The node.
@@ -76,7 +76,7 @@ def picked_channels(base: Node, entries: Tensor) -> Indices | None:
 
     Args:
         base: The node whose entries were moved.
-        entries: `[1, ...]`, their numbers in the new places.
+        entries: `[1, ...]`, their numbers in the new order.
 
     Returns:
         `[C']` indices on the node's axis of channels, -1 for zeros.
@@ -98,7 +98,7 @@ def picked_channels(base: Node, entries: Tensor) -> Indices | None:
 def picks_at_every_size(value: Moved, channels: Indices) -> bool:
     """Whether a chain of movements that picks channels of images of one size does so of larger ones.
 
-    An exchange of two axes of size 1, or a part as long as the whole, changes nothing at this size alone.
+    An exchange of two axes of size 1, or a part that is all of the axis, changes nothing at this size alone.
 
     Args:
         value: What was moved.
@@ -168,7 +168,7 @@ def regrouping(operation: Operation, source: Node, after: tuple[int, ...]) -> tu
 
 
 def regrouped(before: tuple[int, ...], after: tuple[int, ...]) -> tuple[Operation, ...]:
-    """A reshape as the axes that it joins and splits, which holds for pictures of other sizes as well.
+    """A reshape as the axes that it joins and splits, which holds for images of other sizes as well.
 
     Args:
         before: Shape without the batch.
@@ -190,7 +190,7 @@ def regrouped(before: tuple[int, ...], after: tuple[int, ...]) -> tuple[Operatio
 
 
 def of_any_size(operation: Operation, source: Node) -> Operation:
-    """A split of positions that leaves the first size open, so that it holds for pictures of other sizes.
+    """A split of positions that leaves the first size open, so that it holds for images of other sizes.
 
     `x.view(b, c, h // 4, 4, w // 4, 4)` splits into as many parts of four as there are.
 
