@@ -22,7 +22,7 @@ from studentsearch.graph.recording.layer_calls import layer_of_call, names_of_te
 from studentsearch.graph.recording.movement import Moved
 from studentsearch.graph.recording.operands import Operands, Value, result_of
 from studentsearch.graph.recording.owners import Owners, tensors_of_layer
-from studentsearch.graph.recording.record import BATCH, Recording
+from studentsearch.graph.recording.record import RECORDED_BATCH, Recording
 from studentsearch.graph.recording.recorded_calls import (
     TAKEN_APART,
     attribute_operation,
@@ -99,7 +99,7 @@ class Conversion:
 
     def _output(self, fx_node: fx.Node) -> Node:
         given: list[fx.Node] = []
-        structure = encode(fx_node.args[0], numbering(given), BATCH)
+        structure = encode(fx_node.args[0], numbering(given), RECORDED_BATCH)
         named_tuples(structure)  # refuses what model.py could not hold
         if mentions_batch(structure):
             raise UnsupportedGraphError("returns a number that depends on the batch size; return tensors alone")
@@ -164,9 +164,9 @@ class Conversion:
     def _computed(self, fx_node: fx.Node, name: str) -> Value:
         """A call as an operation of its own, or as a movement that is followed."""
         given: list[fx.Node] = []
-        arguments = without_names(encode(packed_arguments(fx_node, name), numbering(given), BATCH))
+        arguments = without_names(encode(packed_arguments(fx_node, name), numbering(given), RECORDED_BATCH))
         options = tuple(
-            (key, without_names(encode(item, numbering(given), BATCH))) for key, item in fx_node.kwargs.items()
+            (key, without_names(encode(item, numbering(given), RECORDED_BATCH))) for key, item in fx_node.kwargs.items()
         )
         assert isinstance(arguments, tuple)
         operation = call(name, *arguments, options=options)
@@ -242,7 +242,7 @@ class Conversion:
 
     def _inputs(self, fx_node: fx.Node) -> tuple[fx.Node, ...]:
         given: list[fx.Node] = []
-        encode((fx_node.args, *fx_node.kwargs.values()), numbering(given), BATCH)
+        encode((fx_node.args, *fx_node.kwargs.values()), numbering(given), RECORDED_BATCH)
         return tuple(given)
 
 
@@ -255,7 +255,10 @@ def _rank(fx_node: fx.Node) -> int:
 def _same_for_all(fx_node: fx.Node, value: Value) -> Value:
     """The value, if a movement did the same to every image."""
     if isinstance(value, Moved):
-        sizes = tuple(size if size % BATCH or not size else size // BATCH for size in fx_node.meta["value"].shape)
+        sizes = tuple(
+            size if size % RECORDED_BATCH or not size else size // RECORDED_BATCH
+            for size in fx_node.meta["value"].shape
+        )
         if sizes != tuple(value.entries.shape):
             raise UnsupportedGraphError(TAKEN_APART)
     return value

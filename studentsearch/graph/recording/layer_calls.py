@@ -12,7 +12,7 @@ from studentsearch.graph.operations.operation_record import LayerCall, LayerForm
 from studentsearch.graph.recording.describe import describe_module
 from studentsearch.graph.recording.encoding import encode
 from studentsearch.graph.recording.operands import Value
-from studentsearch.graph.recording.record import BATCH
+from studentsearch.graph.recording.record import RECORDED_BATCH
 from studentsearch.graph.recording.recorded_calls import numbering, shape_of
 
 
@@ -77,5 +77,5 @@ def layer_of_call(
     layer = form.layer(called)
     if isinstance(layer, nn.Module):
         return describe_module(layer, name)
-    encoded = {key: encode(value, numbering([]), BATCH) for key, value in layer.arguments.items()}
+    encoded = {key: encode(value, numbering([]), RECORDED_BATCH) for key, value in layer.arguments.items()}
     return Operation(kind=layer.kind, arguments=encoded)

@@ -12,7 +12,7 @@ from studentsearch.graph.network import Node
 from studentsearch.graph.operations.propagation import Applied, Propagation, aligned
 from studentsearch.graph.recording.movement import Moved
 from studentsearch.graph.recording.owners import Owners
-from studentsearch.graph.recording.record import BATCH, Recording
+from studentsearch.graph.recording.record import RECORDED_BATCH, Recording
 from studentsearch.graph.recording.recorded_calls import MIXED, first_read, location_of, parameter_operation
 from studentsearch.graph.recording.writer import NodeWriter
 
@@ -83,7 +83,7 @@ class Operands:
             raise UnsupportedGraphError(
                 "a parameter where a tensor of the image was expected; expand it to [B, ...] by adding it to one"
             )
-        if fx_node.meta["value"].shape[0] != BATCH:
+        if fx_node.meta["value"].shape[0] != RECORDED_BATCH:
             raise UnsupportedGraphError(MIXED)
         return self._writer.moved(value)
 

@@ -25,7 +25,7 @@ from studentsearch.graph.recording.leaves import is_leaf, refuse_unfollowed
 from studentsearch.graph.recording.recorded_graph import RecordedGraph
 from studentsearch.graph.recording.source_locations import SourceLocation, error_in_words
 
-BATCH = 1009
+RECORDED_BATCH = 1009
 """Images in the recorded batch: a prime that no channel count or size is, so that its multiples come from the batch."""
 
 _READS_VALUES = frozenset({
@@ -44,8 +44,8 @@ _RANDOM = frozenset({
 class Recording:
     """The calls of a forward pass in evaluation mode, without in-place writes and dead code.
 
-    Each node's meta has `value` (its result on the meta device, `[BATCH, ...]`, or a tuple, list or dict of such),
-    `path` (the module whose forward made the call) and `line` (`net.py:17`, or empty where only torch's code ran).
+    Each node's meta has `value` (its result on the meta device, `[RECORDED_BATCH, ...]`, or a tuple, list or dict of
+    such), `path` (the module whose forward made the call) and `line` (`net.py:17`, or empty where only torch's code ran).
 
     Attributes:
         graph: Its nodes; a call_module node names one of `modules`, a get_attr node one of `tensors`.
@@ -78,7 +78,7 @@ def record(module: nn.Module, *input_shapes: tuple[int, ...]) -> Recording:
     recorder = _Recorder(module)
     try:
         with torch.no_grad(), announced(module):
-            recorder.follow([torch.empty(BATCH, *shape, device="meta") for shape in input_shapes])
+            recorder.follow([torch.empty(RECORDED_BATCH, *shape, device="meta") for shape in input_shapes])
     except UnsupportedGraphError:
         raise
     except Exception as error:
@@ -193,7 +193,7 @@ class _Recorder(TorchFunctionMode):
             # These take no more than the type from the tensor, so that what they make depends on no image.
             call = replace(call, args=(call.tensors[0].new_empty(0, device="cpu"), *call.args[1:]))
         call = call.mapped(self._on_meta)
-        if not any(tensor in self.recorded for tensor in call.tensors) and not call.has_multiple(BATCH):
+        if not any(tensor in self.recorded for tensor in call.tensors) and not call.has_multiple(RECORDED_BATCH):
             return self._computed(call)
         if call.name in _READS_VALUES or _walks_images(call):
             raise self._location.unsupported(
@@ -292,7 +292,7 @@ class _Recorder(TorchFunctionMode):
 
 def _walks_images(call: Call) -> bool:
     """Whether a call takes the batch apart into its images (`for image in x`)."""
-    if call.name != "unbind" or call.tensors[0].shape[0] != BATCH:
+    if call.name != "unbind" or call.tensors[0].shape[0] != RECORDED_BATCH:
         return False
     axis = call.kwargs.get("dim", call.args[1] if len(call.args) > 1 else 0)
     return axis in {0, -call.tensors[0].dim()}

@@ -12,7 +12,7 @@ from studentsearch.graph.network import Operation, call
 from studentsearch.graph.operations.operation_record import OperationRecord, RecordedAs
 from studentsearch.graph.operations.table import OPERATIONS
 from studentsearch.graph.recording.encoding import encode, function_name
-from studentsearch.graph.recording.record import BATCH
+from studentsearch.graph.recording.record import RECORDED_BATCH
 
 MIXED = (
     "positions and images of the batch are mixed on one axis; windows of attention are not followed; "
@@ -72,11 +72,16 @@ def shape_of(fx_node: fx.Node) -> tuple[int, ...]:
     is_extreme = known_of(function_name(fx_node.target) or "").recorded_as is RecordedAs.EXTREME
     if isinstance(value, tuple) and value and (value[-1] is None or is_extreme):
         value = value[0]
-    if isinstance(value, Tensor) and value.dim() and value.shape[0] > BATCH and value.shape[0] % BATCH == 0:
+    if (
+        isinstance(value, Tensor)
+        and value.dim()
+        and value.shape[0] > RECORDED_BATCH
+        and value.shape[0] % RECORDED_BATCH == 0
+    ):
         raise UnsupportedGraphError(MIXED)
-    if not isinstance(value, Tensor) or value.dim() < 2 or value.shape[0] != BATCH:
+    if not isinstance(value, Tensor) or value.dim() < 2 or value.shape[0] != RECORDED_BATCH:
         found = f"a tensor {list(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
-        found = found.replace(str(BATCH), "B")
+        found = found.replace(str(RECORDED_BATCH), "B")
         raise UnsupportedGraphError(
             f"gives {found}; expected one tensor [B, features] or [B, C, ...] an image; "
             "write the part so that it passes on such tensors"
@@ -137,7 +142,7 @@ def retyping(fx_node: fx.Node) -> tuple[Operation, tuple[fx.Node, ...]]:
     """
     dtype, source = fx_node.meta["value"].dtype, first_read(fx_node)
     if not dtype.is_floating_point:
-        return call("Tensor.to", (INPUT, 0), encode(dtype, numbering([]), BATCH)), (source,)
+        return call("Tensor.to", (INPUT, 0), encode(dtype, numbering([]), RECORDED_BATCH)), (source,)
     return call("Tensor.type_as", (INPUT, 0), (INPUT, 1)), (source, _number_like(fx_node))
 
 
@@ -182,13 +187,13 @@ def of_axes(name: str, fx_node: fx.Node) -> Operation | None:
             axes = sorted(dim % len(before) for dim in dims if isinstance(dim, int) and before[dim] == 1)
             return call("torch.squeeze", (INPUT, 0), axes[0] if len(axes) == 1 else tuple(axes)) if axes else None
         case "Tensor.view_as" | "Tensor.reshape_as":
-            return call("torch.reshape", (INPUT, 0), encode(tuple(after), numbering([]), BATCH))
+            return call("torch.reshape", (INPUT, 0), encode(tuple(after), numbering([]), RECORDED_BATCH))
         case _ if before == after:
             return None
         case _:
             is_alike = len(before) == len(after)
             sizes = tuple(-1 if is_alike and before[axis] == size else size for axis, size in enumerate(after))
-            return call("Tensor.expand", (INPUT, 0), encode(sizes, numbering([]), BATCH))
+            return call("Tensor.expand", (INPUT, 0), encode(sizes, numbering([]), RECORDED_BATCH))
 
 
 def named_operation(operation: Operation, fx_node: fx.Node) -> Operation:
@@ -225,7 +230,7 @@ def pieces_of(fx_node: fx.Node) -> tuple[Operation, ...]:
     given = fx_node.kwargs.get("dim", fx_node.args[position] if len(fx_node.args) > position else 0)
     assert isinstance(given, int)
     tensor = source.meta["value"]
-    if tensor.shape[given] % BATCH == 0:
+    if tensor.shape[given] % RECORDED_BATCH == 0:
         raise UnsupportedGraphError(TAKEN_APART)
     dim, start, parts = given % tensor.dim(), 0, []
     for piece in fx_node.meta["value"]:
