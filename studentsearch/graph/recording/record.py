@@ -45,7 +45,8 @@ class Recording:
     """The calls of a forward pass in evaluation mode, without in-place writes and dead code.
 
     Each node's meta has `value` (its result on the meta device, `[RECORDED_BATCH, ...]`, or a tuple, list or dict of
-    such), `path` (the module whose forward made the call) and `line` (`net.py:17`, or empty where only torch's code ran).
+    such), `path` (the module whose forward made the call) and `line` (`net.py:17`, or empty where only torch's code
+    ran).
 
     Attributes:
         graph: Its nodes; a call_module node names one of `modules`, a get_attr node one of `tensors`.
