@@ -14,7 +14,7 @@ Classes = Annotated[
     typer.Option(
         "--classes",
         min=1,
-        help="Classes of a network that is built by name.",
+        help="The number of classes of a network that is built by name.",
         show_default="what the network is for",
     ),
 ]

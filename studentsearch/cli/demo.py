@@ -20,7 +20,8 @@ _GATE_RATE = 0.3  # a small net and small images: larger steps than the usual on
 _LARGEST_SHARE, _LARGEST_LOSS = 0.5, 1.0
 
 Out = Annotated[
-    Path, typer.Option("--out", metavar="FOLDER", help="Holds both runs; finished ones are shown again, not redone.")
+    Path,
+    typer.Option("--out", metavar="FOLDER", help="The folder of both runs. Finished runs are shown again, not redone."),
 ]
 
 

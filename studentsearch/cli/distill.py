@@ -17,7 +17,9 @@ from studentsearch.errors import UsageError
 
 if TYPE_CHECKING:
     from studentsearch.jobs.distill import DistillOptions
-    from studentsearch.jobs.presets import Pair
+    from studentsearch.jobs.method_options import MethodOptions
+    from studentsearch.jobs.options import DataOptions
+    from studentsearch.records.recipe import TrainingRecipe
 
 _TEACHERS, _START = "Teachers", "Student"
 Student = Annotated[
@@ -39,14 +41,16 @@ Budget = Annotated[
     typer.Option(
         "--budget",
         metavar="LABEL",
-        help="Which of the run's students (90M); without it the smallest.",
+        help="Which of the run's students to train, such as 90M. Without it: the smallest.",
         rich_help_panel=_START,
     ),
 ]
 Init = Annotated[
     Literal["scratch", "inherit"],
     typer.Option(
-        "--init", help="Fresh weights, as published, or those the student was cut with.", rich_help_panel=_START
+        "--init",
+        help="Start from fresh weights, as published, or from those that the student was cut with.",
+        rich_help_panel=_START,
     ),
 ]
 Teacher = Annotated[
@@ -72,23 +76,37 @@ Via = Annotated[
     typer.Option(
         "--via",
         metavar="MODEL",
-        help="A temporal network between: the teachers teach it, then it teaches the student.",
+        help="A network between teachers and student: the teachers teach it, then it teaches the student.",
         rich_help_panel=_TEACHERS,
     ),
 ]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudentGroup:
+    """Who is taught."""
+
+    student: Student = None
+    preset: Preset = None
+    budget: Budget = None
+    init: Init = "scratch"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeacherGroup:
+    """Who teaches."""
+
+    teacher: Teacher = None
+    weights: option.SeveralWeights = None
+    teacher_logits: TeacherLogits = None
+    via: Via = None
+
+
 @grouped
 def distill(
-    student: Student = None,
+    taught: StudentGroup,
     *,
-    preset: Preset = None,
-    budget: Budget = None,
-    init: Init = "scratch",
-    teacher: Teacher = None,
-    weights: option.SeveralWeights = None,
-    teacher_logits: TeacherLogits = None,
-    via: Via = None,
+    teaching: TeacherGroup,
     loss: LossGroup,
     training: TrainingGroup,
     out: option.RunOut = None,
@@ -107,69 +125,79 @@ def distill(
         show_methods(as_json=as_json)
         return
     from studentsearch.jobs.checks import require_distill
-    from studentsearch.jobs.presets import pair, usual_recipe
-    from studentsearch.jobs.recipe import default_training_recipe
 
-    published = None if preset is None else pair(preset)
-    usual = usual_recipe(training.recipe, None if published is None else published.recipe)
-    who = _who(student, teacher, via, published)
-    method = loss.options(None if published is None else published.method)
-    data = images.options(
-        data=None if published is None else published.data, augment=None if usual is None else usual.augment
-    )
-    recipe = training.training(default_training_recipe(init) if usual is None else usual.training)
-    files, computing = tuple(weights or ()), compute.options()
+    what = _choices(taught, teaching, loss, training, images)
     require_distill(
-        student=who.student,
-        teachers=who.teachers,
-        weights=files,
-        method=method,
-        via=who.via,
-        init=init,
-        data=data,
-        compute=computing,
+        student=what.student,
+        teachers=what.teachers,
+        weights=what.weights,
+        method=what.method,
+        via=what.via,
+        init=taught.init,
+        data=what.data,
+        compute=compute.options(),
         out=out,
     )
-    with held(out or _usual_out(who.student, budget, init, method.name), "distill") as folder:
+    with held(out or _usual_out(what.student, taught.budget, taught.init, what.method.name), "distill") as folder:
         from studentsearch.jobs.distill import DistillOptions
 
-        options = DistillOptions(
-            student=who.student,
-            out=folder,
-            teachers=who.teachers,
-            weights=files,
-            budget=budget,
-            init=init,
-            method=method,
-            via=who.via,
-            data=data,
-            compute=computing,
-            recipe=recipe,
-            logits=logits,
-            teacher_logits=teacher_logits,
+        _run(
+            DistillOptions(
+                student=what.student,
+                out=folder,
+                teachers=what.teachers,
+                weights=what.weights,
+                budget=taught.budget,
+                init=taught.init,
+                method=what.method,
+                via=what.via,
+                data=what.data,
+                compute=compute.options(),
+                recipe=what.recipe,
+                logits=logits,
+                teacher_logits=teaching.teacher_logits,
+            ),
+            as_json=as_json,
         )
-        _run(options, as_json=as_json)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Who:
-    """Who is taught by whom."""
+class _Choices:
+    """Who is taught by whom and how: the user's words, else those of a published pair."""
 
     student: str
     teachers: tuple[str, ...]
+    weights: tuple[Path, ...]
     via: str | None
+    method: "MethodOptions"
+    data: "DataOptions"
+    recipe: "TrainingRecipe"
 
 
-def _who(student: str | None, teacher: list[str] | None, via: str | None, published: "Pair | None") -> _Who:
-    """The user's words, else those of a published pair."""
-    if published is None:
-        if student is None:
-            raise UsageError("found no student; give a search run, a student folder, a model name, or --preset NAME")
-        return _Who(student=student, teachers=tuple(teacher or ()), via=via)
-    return _Who(
-        student=student or published.student,
-        teachers=tuple(teacher or (published.teacher,)),
-        via=via or published.via,
+def _choices(
+    taught: StudentGroup,
+    teaching: TeacherGroup,
+    loss: LossGroup,
+    training: TrainingGroup,
+    images: DataGroup,
+) -> _Choices:
+    from studentsearch.jobs.presets import pair, usual_recipe
+    from studentsearch.jobs.recipe import default_training_recipe
+
+    published = None if taught.preset is None else pair(taught.preset)
+    usual = usual_recipe(training.recipe, None if published is None else published.recipe)
+    if taught.student is None and published is None:
+        raise UsageError("found no student; give a search run, a student folder, a model name, or --preset NAME")
+    return _Choices(
+        student=taught.student or ("" if published is None else published.student),
+        teachers=tuple(teaching.teacher or (() if published is None else (published.teacher,))),
+        weights=tuple(teaching.weights or ()),
+        via=teaching.via or (None if published is None else published.via),
+        method=loss.options(None if published is None else published.method),
+        data=images.options(
+            data=None if published is None else published.data, augment=None if usual is None else usual.augment
+        ),
+        recipe=training.training(default_training_recipe(taught.init) if usual is None else usual.training),
     )
 
 

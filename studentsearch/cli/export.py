@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 import typer
 
 Student = Annotated[Path, typer.Argument(metavar="STUDENT", help="A student folder.")]
-To = Annotated[Literal["onnx", "pt2"], typer.Option("--to", help="ONNX, or an archive of torch.export.")]
+To = Annotated[Literal["onnx", "pt2"], typer.Option("--to", help="The format: ONNX, or an archive of torch.export.")]
 File = Annotated[
     Path | None,
-    typer.Option("--out", metavar="FILE", help="The file.", show_default="model.onnx or model.pt2 in STUDENT"),
+    typer.Option("--out", metavar="FILE", help="The file to write.", show_default="model.onnx or model.pt2 in STUDENT"),
 ]
 
 

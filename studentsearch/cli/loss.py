@@ -16,7 +16,7 @@ MethodName = Annotated[
     typer.Option(
         "--method",
         metavar="NAME",
-        help="What is compared; `--method list` shows all. Also python:module:function, your own.",
+        help="The loss; `--method list` shows all. python:module:function takes one of your own.",
         rich_help_panel=_TERMS,
     ),
 ]
@@ -55,7 +55,7 @@ SquaredTemperature = Annotated[
     bool,
     typer.Option(
         "--squared-temperature/--no-squared-temperature",
-        help="Whether the KL is multiplied by temperature^2.",
+        help="Multiply the KL by temperature^2.",
         rich_help_panel=_TERMS,
     ),
 ]
@@ -71,20 +71,21 @@ HardWeight = Annotated[
         "--lambda",
         min=0,
         max=1,
-        help="Share of the labels in --method hinton, the teachers have the rest; 0.1 without it.",
+        help="The weight of the labels in --method hinton (0.1 by default); the teachers have the rest.",
         rich_help_panel=_TERMS,
     ),
 ]
 CrossEntropyWeight = Annotated[
     float | None,
-    typer.Option("--ce-weight", min=0, help="Weight of the cross entropy to the labels.", rich_help_panel=_TERMS),
+    typer.Option("--ce-weight", min=0, help="The weight of the cross entropy to the labels.", rich_help_panel=_TERMS),
 ]
 KlWeight = Annotated[
-    float | None, typer.Option("--kl-weight", min=0, help="Weight of the KL to the teachers.", rich_help_panel=_TERMS)
+    float | None,
+    typer.Option("--kl-weight", min=0, help="The weight of the KL to the teachers.", rich_help_panel=_TERMS),
 ]
 KnowledgeWeight = Annotated[
     float | None,
-    typer.Option("--knowledge-weight", min=0, help="Weight of the method's own term.", rich_help_panel=_TERMS),
+    typer.Option("--knowledge-weight", min=0, help="The weight of the method's own term.", rich_help_panel=_TERMS),
 ]
 KnowledgeWarmUp = Annotated[
     int | None,

@@ -27,13 +27,12 @@ DataRoot = Annotated[
     typer.Option(
         "--data-root",
         metavar="FOLDER",
-        help="Where named data and published weights lie; else $STUDENTSEARCH_DATA, else ~/.cache/studentsearch/data.",
+        help="The folder of named data and published weights. Without it: $STUDENTSEARCH_DATA, else "
+        "~/.cache/studentsearch/data.",
         rich_help_panel=_DATA,
     ),
 ]
-Download = Annotated[
-    bool, typer.Option("--download", help="Fetch what is missing over the network.", rich_help_panel=_DATA)
-]
+Download = Annotated[bool, typer.Option("--download", help="Download missing data and weights.", rich_help_panel=_DATA)]
 ImageSize = Annotated[
     int | None,
     typer.Option(
@@ -46,16 +45,26 @@ ImageSize = Annotated[
 ]
 Mean = Annotated[
     str | None,
-    typer.Option("--mean", metavar="R,G,B", help="Channel means, pixels in 0..1.", rich_help_panel=_DATA),
+    typer.Option(
+        "--mean", metavar="R,G,B", help="The mean of each channel, for pixels in 0..1.", rich_help_panel=_DATA
+    ),
 ]
 Std = Annotated[
     str | None,
-    typer.Option("--std", metavar="R,G,B", help="Channel standard deviations, pixels in 0..1.", rich_help_panel=_DATA),
+    typer.Option(
+        "--std",
+        metavar="R,G,B",
+        help="The standard deviation of each channel, for pixels in 0..1.",
+        rich_help_panel=_DATA,
+    ),
 ]
 Augment = Annotated[
     str | None,
     typer.Option(
-        "--augment", metavar="WORDS", help="none, flip, shift:4+flip, shift:4+rotate:15+flip.", rich_help_panel=_DATA
+        "--augment",
+        metavar="WORDS",
+        help="How training images are varied: none, flip, shift:4+flip, shift:4+rotate:15+flip.",
+        rich_help_panel=_DATA,
     ),
 ]
 Weights = Annotated[
@@ -63,7 +72,8 @@ Weights = Annotated[
     typer.Option(
         "--weights",
         metavar="FILE",
-        help="Weights: .safetensors or a torch state dict; of torchvision:NAME and timm:NAME also a name, as DEFAULT.",
+        help="The weights: a .safetensors file or a torch state dict; for torchvision:NAME and timm:NAME also a name "
+        "such as DEFAULT.",
     ),
 ]
 SeveralWeights = Annotated[
@@ -71,7 +81,7 @@ SeveralWeights = Annotated[
     typer.Option(
         "--weights",
         metavar="FILE",
-        help="A teacher's weights, as of search; once for each teacher of an ensemble.",
+        help="A teacher's weights, as for search. Once for each teacher of an ensemble.",
         rich_help_panel="Teachers",
     ),
 ]
@@ -80,7 +90,7 @@ RecipeName = Annotated[
     typer.Option(
         "--recipe",
         metavar="NAME",
-        help="Published training: search, cross-layer, cross-layer-resnet50, cross-layer-imagenet64; single options "
+        help="A published recipe: search, cross-layer, cross-layer-resnet50, cross-layer-imagenet64; single options "
         "below go before it.",
         rich_help_panel=_TRAINING,
     ),
@@ -88,7 +98,9 @@ RecipeName = Annotated[
 Skip = Annotated[
     list[str] | None,
     typer.Option(
-        "--skip", metavar="PATTERN", help="Leave layers whole whose path matches, such as layer4.*; may be repeated."
+        "--skip",
+        metavar="PATTERN",
+        help="Keep all channels of layers whose path matches, such as layer4.*. May be repeated.",
     ),
 ]
 Logits = Annotated[
@@ -104,30 +116,33 @@ Logits = Annotated[
 
 Out = Annotated[
     Path | None,
-    typer.Option("--out", metavar="FOLDER", help="The folder of all runs; unfinished ones continue."),
+    typer.Option("--out", metavar="FOLDER", help="The folder of all runs. Unfinished ones continue."),
 ]
 RunOut = Annotated[
     Path | None,
     typer.Option(
         "--out",
         metavar="FOLDER",
-        help="The run folder; an unfinished run of the same options continues.",
+        help="The run folder. An unfinished run with the same options continues.",
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Facts as JSON on stdout instead of words.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the facts as JSON on stdout.")]
 
 Device = Annotated[
-    str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1, mps.", rich_help_panel=_COMPUTE)
+    str,
+    typer.Option(
+        "--device", metavar="NAME", help="Where to compute: auto, cpu, cuda, cuda:1, mps.", rich_help_panel=_COMPUTE
+    ),
 ]
 Precision = Annotated[
     Literal["auto", "float32", "bf16"],
-    typer.Option("--precision", help="What convolutions compute in.", rich_help_panel=_COMPUTE),
+    typer.Option("--precision", help="The precision in which convolutions compute.", rich_help_panel=_COMPUTE),
 ]
 Threads = Annotated[
-    int | None, typer.Option("--threads", min=1, max=1024, help="CPU threads.", rich_help_panel=_COMPUTE)
+    int | None, typer.Option("--threads", min=1, max=1024, help="The number of CPU threads.", rich_help_panel=_COMPUTE)
 ]
 Seed = Annotated[
-    int, typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of everything random.", rich_help_panel=_COMPUTE)
+    int, typer.Option("--seed", min=0, max=2**32 - 1, help="The seed of everything random.", rich_help_panel=_COMPUTE)
 ]
 
 Epochs = Annotated[
@@ -136,31 +151,43 @@ Epochs = Annotated[
 ]
 TrainingSteps = Annotated[
     int | None,
-    typer.Option("--steps", min=1, max=10**9, help="Steps in all, instead of --epochs.", rich_help_panel=_TRAINING),
+    typer.Option(
+        "--steps", min=1, max=10**9, help="Train for so many steps, in place of --epochs.", rich_help_panel=_TRAINING
+    ),
 ]
 Batch = Annotated[
-    int | None, typer.Option("--batch", min=1, max=10**6, help="Images a step.", rich_help_panel=_TRAINING)
+    int | None, typer.Option("--batch", min=1, max=10**6, help="Images in each step.", rich_help_panel=_TRAINING)
 ]
-Rate = Annotated[float | None, typer.Option("--rate", help="Learning rate after warm-up.", rich_help_panel=_TRAINING)]
+Rate = Annotated[
+    float | None, typer.Option("--rate", help="The learning rate after warm-up.", rich_help_panel=_TRAINING)
+]
 ScheduleName = Annotated[
     Literal["cosine", "milestones", "constant"] | None,
-    typer.Option("--schedule", help="How the rate falls.", rich_help_panel=_TRAINING),
+    typer.Option("--schedule", help="How the learning rate falls.", rich_help_panel=_TRAINING),
 ]
 Milestones = Annotated[
     str | None,
     typer.Option(
         "--milestones",
         metavar="A,B",
-        help="Where the rate is divided by 10: epochs (150,225) or shares of the training (0.5,0.75).",
+        help="Where the learning rate is divided by 10: epochs (150,225) or shares of the training (0.5,0.75).",
         rich_help_panel=_TRAINING,
     ),
 ]
 Warmup = Annotated[
     float | None,
-    typer.Option("--warmup", metavar="SHARE", help="Linear warm-up, a share of all steps.", rich_help_panel=_TRAINING),
+    typer.Option(
+        "--warmup",
+        metavar="SHARE",
+        help="The share of all steps in which the learning rate rises linearly.",
+        rich_help_panel=_TRAINING,
+    ),
 ]
 WeightDecay = Annotated[
-    float | None, typer.Option("--weight-decay", min=0, help="On all parameters.", rich_help_panel=_TRAINING)
+    float | None,
+    typer.Option(
+        "--weight-decay", min=0, help="The weight decay (lambda_1) of all parameters.", rich_help_panel=_TRAINING
+    ),
 ]
 
 

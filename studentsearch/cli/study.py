@@ -19,17 +19,23 @@ Pair = Annotated[
 Rows = Annotated[
     str | None,
     typer.Option(
-        "--rows", metavar="A,B,...", help="Some of alone, hinton, fsp, P1, P2, P3, P1+P2, P1+P2+P3; else all."
+        "--rows",
+        metavar="A,B,...",
+        help="The rows to run, of alone, hinton, fsp, P1, P2, P3, P1+P2, P1+P2+P3. Without it: all.",
     ),
 ]
-Seeds = Annotated[int, typer.Option("--seeds", min=1, max=1000, help="Runs of every row.")]
+Seeds = Annotated[int, typer.Option("--seeds", min=1, max=1000, help="The number of runs of every row.")]
 Teachers = Annotated[
-    int, typer.Option("--teachers", min=1, max=100, help="Teachers that are taught; the ensemble has all.")
+    int,
+    typer.Option("--teachers", min=1, max=100, help="The number of teachers that are trained; the ensemble has all."),
 ]
 TeacherEpochs = Annotated[
     int | None,
     typer.Option(
-        "--teacher-epochs", min=1, max=10**6, help="Of the teachers, where they are not those of the students."
+        "--teacher-epochs",
+        min=1,
+        max=10**6,
+        help="Passes over the training images for teachers, where they differ from the students'.",
     ),
 ]
 ClippingName = Annotated[

@@ -14,7 +14,7 @@ from torch import nn
 
 from studentsearch import __version__
 from studentsearch.data.augmentation import Augmentation, parse_augmentation
-from studentsearch.data.batches import HeldOut, hold_out, in_order
+from studentsearch.data.batches import Batches, HeldOut, hold_out, in_order
 from studentsearch.data.dataset import Dataset, Images
 from studentsearch.data.normalization import given_normalization
 from studentsearch.data.sources import open_dataset
@@ -248,6 +248,30 @@ def run_facts(
         data=data_facts(data),
         teacher=teacher,
         student=student,
+    )
+
+
+def training_batches(data: OpenedData, *, phase: str, batch_size: int, seed: int, runtime: Runtime) -> Batches:
+    """Training batches of one phase of a run's randomness, on the runtime's device.
+
+    Args:
+        data: The images.
+        phase: Name of the phase.
+        batch_size: Images a batch.
+        seed: Of order and augmentation.
+        runtime: Where to compute.
+
+    Returns:
+        The batches.
+    """
+    return Batches(
+        data.split.train,
+        batch_size=batch_size,
+        seed=seed,
+        phase=phase,
+        augmentation=data.augmentation,
+        normalization=data.normalization,
+        device=runtime.device,
     )
 
 

@@ -18,6 +18,7 @@ from studentsearch.jobs.opening import (
     open_data,
     open_model,
     published_normalization,
+    training_batches,
 )
 from studentsearch.jobs.outputs import stated_output
 from studentsearch.jobs.search_options import SearchOptions
@@ -81,15 +82,8 @@ class SearchSubject:
 
     def batches(self, phase: str, batch_size: int) -> Batches:
         """Training batches of one phase of the run's randomness."""
-        return Batches(
-            self.data.split.train,
-            batch_size=batch_size,
-            seed=self.options.compute.seed,
-            phase=phase,
-            augmentation=self.data.augmentation,
-            normalization=self.data.normalization,
-            device=self.runtime.device,
-        )
+        seed = self.options.compute.seed
+        return training_batches(self.data, phase=phase, batch_size=batch_size, seed=seed, runtime=self.runtime)
 
     def configuration(self) -> SearchConfiguration:
         """Everything that decides the outcome."""

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from studentsearch.data.batches import in_order
 from studentsearch.decoding import as_json
 from studentsearch.engine.evaluate import TIMED_IMAGES, milliseconds_per_image
 from studentsearch.engine.objective import CrossEntropy
-from studentsearch.engine.runtime import open_runtime
+from studentsearch.engine.runtime import Runtime, open_runtime
 from studentsearch.jobs.building import fresh_model
 from studentsearch.jobs.checks import require_teach
 from studentsearch.jobs.opening import (
+    OpenedData,
     data_facts,
     library_normalization,
     normalization_metadata,
@@ -22,6 +25,7 @@ from studentsearch.jobs.opening import (
     run_facts,
 )
 from studentsearch.jobs.options import ComputeOptions, DataOptions
+from studentsearch.jobs.outcome import Trained
 from studentsearch.jobs.outputs import taught_output
 from studentsearch.jobs.training import Training
 from studentsearch.models.preparation import frozen_note, refuse_all_frozen
@@ -118,7 +122,19 @@ def _held_teach(options: TeachOptions, progress: Progress) -> TrainedNetwork:
         results = decode_part(run.path, "results", run.manifest.results, TrainingResults)
         return TrainedNetwork(last=results.last, best=results.best)
     trained = training.run(run)
-    metadata = normalization_metadata(data.normalization) | output.metadata()
+    _finish(run, module, trained, data, runtime, normalization_metadata(data.normalization) | output.metadata())
+    return TrainedNetwork(last=trained.last, best=trained.best)
+
+
+def _finish(
+    run: RunFolder,
+    module: nn.Module,
+    trained: Trained,
+    data: OpenedData,
+    runtime: Runtime,
+    metadata: Mapping[str, str],
+) -> None:
+    """Write the weights and store the results."""
     save_tensors(run.path / TAUGHT_WEIGHTS_NAME, trained.last_state, metadata)
     save_tensors(run.path / BEST_TAUGHT_WEIGHTS_NAME, trained.best_state, metadata)
     timed = next(iter(in_order(data.dataset.test, data.normalization, TIMED_IMAGES, runtime.device))).inputs
@@ -134,4 +150,3 @@ def _held_teach(options: TeachOptions, progress: Progress) -> TrainedNetwork:
     )
     files = [run.path / name for name in (TAUGHT_WEIGHTS_NAME, BEST_TAUGHT_WEIGHTS_NAME)]
     run.finish(as_json(results), run.hashes(files))
-    return TrainedNetwork(last=trained.last, best=trained.best)

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from studentsearch.data.batches import Batches
-from studentsearch.data.dataset import Images
 from studentsearch.engine.evaluate import Evaluation
 from studentsearch.engine.loop import run_steps
 from studentsearch.engine.moving_state import MovingState, named_parameters
@@ -16,23 +14,19 @@ from studentsearch.engine.objective import Objective
 from studentsearch.engine.runtime import Runtime
 from studentsearch.errors import DivergedError
 from studentsearch.finite import moving_tensors
-from studentsearch.jobs.answers import ask
 from studentsearch.jobs.best_state import BestState, copied_state
-from studentsearch.jobs.chance import LossCourse, chance
-from studentsearch.jobs.opening import OpenedData, judge
+from studentsearch.jobs.chance import LossCourse
+from studentsearch.jobs.opening import OpenedData, training_batches
 from studentsearch.jobs.outcome import Trained
+from studentsearch.jobs.training_evaluator import USUAL_RATE, TrainingEvaluator
 from studentsearch.jobs.training_log import TrainingLog
 from studentsearch.jobs.training_plan import TrainingPlan
 from studentsearch.outputs import ALONE, OutputPlace
 from studentsearch.progress import Progress
 from studentsearch.records.recipe import TrainingRecipe
-from studentsearch.records.results import Reached, RollBack
+from studentsearch.records.results import RollBack
 from studentsearch.runs.folder import DAMAGED_CURE, RunFolder
 from studentsearch.runs.tensors import require_fit
-
-_USUAL_RATE = 0.1
-# Where a training that works has left chance: ResNets on CIFAR-100 have 4 times chance after 100 steps.
-_ENOUGH_STEPS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,17 +71,8 @@ class Training:
             logits: Where the logits stand in what the network returns in evaluation mode.
             advice: What else to look at where the training diverges, such as a temperature far from the usual.
         """
-        self._module, self._objective, self._data = module, objective, data
-        self._phase, self._runtime, self._progress, self._logits = phase, runtime, progress, logits
-        self._batches = Batches(
-            data.split.train,
-            batch_size=recipe.batch,
-            seed=seed,
-            phase=phase,
-            augmentation=data.augmentation,
-            normalization=data.normalization,
-            device=runtime.device,
-        )
+        self._module, self._objective, self._phase, self._progress = module, objective, phase, progress
+        self._batches = training_batches(data, phase=phase, batch_size=recipe.batch, seed=seed, runtime=runtime)
         self._plan = TrainingPlan(recipe=recipe, steps_per_epoch=self._batches.steps_per_epoch)
         self._parts = {"module": module, "objective": objective.trained}
         self._sgd = torch.optim.SGD(
@@ -100,9 +85,9 @@ class Training:
         self._moving, self._best = MovingState(self._parts, self._sgd), BestState(self._parts)
         self._start = {part: copied_state(module) for part, module in self._parts.items()}
         self._advice, self._step = advice, 0
-        self._chance = chance(data.split.held_out.labels)
+        self._evaluator = TrainingEvaluator(module, data, runtime, logits)
         watched = moving_tensors(tuple(self._parts.values()))
-        self._log = TrainingLog(self._plan, watched, chance_loss=self._chance.loss)
+        self._log = TrainingLog(self._plan, watched, chance_loss=self._evaluator.chance.loss)
         self._held_out: Evaluation | None = None
         self._roll_back: RollBack | None = None
 
@@ -133,9 +118,9 @@ class Training:
             if self._step == self._plan.total:  # else it went back
                 break
         last_state, best_state = copied_state(self._module), self._best.states["module"]
-        last = self._reached(self._plan.total)
+        last = self._evaluator.reached(self._plan.total, self._plan)
         self._module.load_state_dict(best_state)
-        best = self._reached(self._best.step)
+        best = self._evaluator.reached(self._best.step, self._plan)
         self._module.load_state_dict(last_state)
         return Trained(last=last, best=best, last_state=last_state, best_state=best_state, roll_back=self._roll_back)
 
@@ -151,7 +136,7 @@ class Training:
         self._log.begin_step()
         batch = self._batches.batch(step - 1)
         for group in self._sgd.param_groups:
-            group["lr"] = self._rate_at(step)
+            group["lr"] = self._plan.rate_at(step) * self._rate_factor
         self._module.train()
         self._sgd.zero_grad()
         values = self._objective.backward(batch.inputs, batch.labels, self._plan.moment(step))
@@ -167,10 +152,6 @@ class Training:
         self._progress.advance(step, self._log.told)
         return False
 
-    def _rate_at(self, step: int) -> float:
-        """The learning rate of the step of that number, from 1."""
-        return self._plan.rate_at(step) * self._rate_factor
-
     def _record(self, run: RunFolder, *, is_evaluated: bool = False) -> str | None:
         """Write the rows of the last steps; the reason where they show that the training has diverged."""
         evaluate = self._choose if is_evaluated else None
@@ -180,27 +161,11 @@ class Training:
         return reason
 
     def _reason_at_end(self) -> str | None:
-        """Why the training has diverged though all is finite; an error where its network never left chance.
-
-        Returns:
-            The reason; None where there is none, or where the training was too short to tell.
-
-        Raises:
-            DivergedError: It has learnt nothing, which half the rate would not change; give another rate.
-        """
-        evaluation = self._held_out
-        if evaluation is None or not self._chance.explains(evaluation):
-            return None
-        reason = f"step {self._step}: {self._chance.words(evaluation)}"
-        if self._log.course.has_risen or ask(self._module, self._data, self._runtime, logits=self._logits).are_alike:
-            return reason
-        if self._plan.total >= _ENOUGH_STEPS:
-            raise DivergedError(
-                f"{reason}: it has learnt nothing in {self._plan.total:,} steps at rate {self._plan.recipe.rate:g}; "
-                f"take another --rate ({_USUAL_RATE:g} is usual) or more --epochs, and look at images and labels"
-                f"{self._advice}"
-            )
-        self._progress.say(f"warning: {reason}; {self._plan.total} steps are too few to say why; give more --epochs")
+        """Why the training has diverged though all is finite."""
+        failure = self._evaluator.failure(self._held_out, self._log.course, self._plan, advice=self._advice)
+        if failure is None or failure.has_diverged:
+            return None if failure is None else failure.reason
+        self._progress.say(f"warning: {failure.reason}")
         return None
 
     def _go_back(self, reason: str, run: RunFolder) -> None:
@@ -219,9 +184,9 @@ class Training:
             rate, first = self._plan.recipe.rate, self._roll_back.to_step
             raise DivergedError(
                 f"{reason}; so it was at rate {rate:g} and, from step {first} on, at half of it; lower --rate to "
-                f"{min(_USUAL_RATE, rate / 10):g} or lengthen --warmup{self._advice}"
+                f"{min(USUAL_RATE, rate / 10):g} or lengthen --warmup{self._advice}"
             )
-        if self._best.accuracy <= self._chance.largest_accuracy:
+        if self._best.accuracy <= self._evaluator.chance.largest_accuracy:
             self._best.forget()
             self._held_out = None
         for part, module in self._parts.items():
@@ -229,7 +194,7 @@ class Training:
         self._sgd.state.clear()
         self._step = self._best.step
         self._roll_back = RollBack(to_step=self._step, rate_factor=0.5)
-        self._log.resume(seconds=self._log.seconds, course=LossCourse(chance_loss=self._chance.loss))
+        self._log.resume(seconds=self._log.seconds, course=LossCourse(chance_loss=self._evaluator.chance.loss))
         self._progress.say(
             f"{reason}; going back to step {self._step} with half the learning rate ({self._plan.recipe.rate / 2:g})"
         )
@@ -239,20 +204,9 @@ class Training:
 
     def _choose(self, step: int) -> float:
         """Accuracy on the held-out images, by which the best state is kept."""
-        self._held_out = self._evaluate(self._data.split.held_out)
+        self._held_out = self._evaluator.held_out()
         self._best.consider(self._held_out.accuracy, step)
         return self._held_out.accuracy
-
-    def _reached(self, step: int) -> Reached:
-        return Reached(
-            step=step,
-            epoch=self._plan.epoch(step),
-            accuracy_held_out=self._evaluate(self._data.split.held_out).accuracy,
-            accuracy_test=self._evaluate(self._data.dataset.test).accuracy,
-        )
-
-    def _evaluate(self, images: Images) -> Evaluation:
-        return judge(self._module, images, self._data.normalization, self._runtime, self._logits)
 
     def _save(self, run: RunFolder) -> None:
         """Write a checkpoint, of the state that it went back to where the training has diverged by now."""

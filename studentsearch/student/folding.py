@@ -41,10 +41,6 @@ class Folding:
     def __contains__(self, index: int) -> bool:
         return index in self._folded
 
-    def forget(self, index: int) -> None:
-        """Let a node be computed after all."""
-        del self._folded[index]
-
     def takes(self, node: Node, kept: Indices) -> list[Indices]:
         """For every input of a node the channels (of a reader: entries) that it takes for its own in `kept`."""
         if is_reader(node):

@@ -20,7 +20,8 @@ from studentsearch.graph.constancy import border_of
 from studentsearch.graph.dependencies import Indices
 from studentsearch.graph.liveness import Liveness
 from studentsearch.graph.network import Argument, Network, Node, Operation
-from studentsearch.graph.operations.table import is_elementwise, is_reader, record_of
+from studentsearch.graph.operations.operation_record import Family
+from studentsearch.graph.operations.table import is_elementwise, is_of, is_reader, record_of
 from studentsearch.student.constants import bordered_value
 from studentsearch.student.draft import Draft, Emitted
 from studentsearch.student.extents import ExtentsOf
@@ -112,9 +113,8 @@ class _Slicer:
             kept = self.draft.emitted[node.inputs[0]].present
         takes = self._folding.takes(node, kept)
         like = self._like(node, at_every_size=True) if is_elementwise(node.operation) else None
-        steps = tuple(
-            self._operand(source, channels, node, like) for source, channels in zip(node.inputs, takes, strict=True)
-        )
+        pairs = zip(node.inputs, takes, strict=True)
+        steps = tuple(self._operand(source, channels, node, like) for source, channels in pairs)
         self.draft.write_shrunk(node, kept, steps, takes[0] if takes else np.zeros(0, dtype=np.int64))
 
     def _takes_what_is_there(self, node: Node) -> bool:
@@ -127,14 +127,14 @@ class _Slicer:
 
     def _pick(self, source: int, channels: Indices, reader: Node) -> str:
         """The step that carries exactly `channels` of node `source`."""
-        if source in self._folding:
+        if self._is_unwritten(source):
             return self._materialize(source, channels, reader, like=None)
         return self.draft.selected(source, channels, reader)
 
     def _operand(self, source: int, channels: Indices, reader: Node, like: int | None) -> str:
         """An input of an operation that joins tensors: a constant may be one number a channel, to be repeated."""
         node = self._network.nodes[source]
-        if source not in self._folding:
+        if not self._is_unwritten(source):
             return self.draft.selected(source, channels, reader)
         if like is None or reader.operation.kind == "Output" or not self._extents.is_counted(node):
             return self._materialize(source, channels, reader, like=None)
@@ -153,8 +153,8 @@ class _Slicer:
         node = self._network.nodes[source]
         size = Size(anchor=like) if like is not None else self._size(node)
         if size.made_for and not node.unit_macs and node.inputs and node.operation.kind != "Constant":
-            # What it is computed from can be sized for images of any size, so the operation itself is kept.
-            self._folding.forget(source)
+            # What it is computed from can be sized for images of any size, so the operation itself is kept. Its numbers
+            # stay known to other readers.
             self._compute(node, np.flatnonzero(self._alive.needed[source]))
             return self._pick(source, channels, reader)
         return self._constant_step(node, self._folding.value(source, channels), size, ())
@@ -185,15 +185,22 @@ class _Slicer:
     @property
     def _computed(self) -> frozenset[int]:
         """The nodes that a size can be taken from."""
-        nodes = self._network.nodes
-        return frozenset(index for index in self.draft.emitted if nodes[index].operation.kind != "Parameter")
+        return frozenset(index for index in self.draft.emitted if self._gives_size(self._network.nodes[index]))
+
+    def _gives_size(self, node: Node) -> bool:
+        """Whether a node is computed and of floating-point numbers, whose type a constant takes as well."""
+        is_number = node.operation.kind != "Parameter" and not is_of(node.operation, Family.COMPARISON)
+        return node.index in self.draft.emitted and is_number
+
+    def _is_unwritten(self, source: int) -> bool:
+        """Whether a node is known numbers that no step carries."""
+        return source in self._folding and source not in self.draft.emitted
 
     def _like(self, node: Node, *, at_every_size: bool) -> int | None:
         """An input that is computed from the image and has the node's positions."""
-        for source in self._network.sources_of(node):
-            is_computed = source.index in self.draft.emitted and source.operation.kind != "Parameter"
+        for source in filter(self._gives_size, self._network.sources_of(node)):
             is_alike = (source.axis, positions(source)) == (node.axis, positions(node))
-            if is_computed and is_alike and (not at_every_size or self._extents.has_positions(node, source)):
+            if is_alike and (not at_every_size or self._extents.has_positions(node, source)):
                 return source.index
         return None
 
@@ -207,7 +214,7 @@ class _Slicer:
         for source in node.inputs:
             stop = start + self._network.nodes[source].num_channels
             channels = np.flatnonzero(needed[start:stop])
-            if len(channels) and source in self._folding:
+            if len(channels) and self._is_unwritten(source):
                 parts.append(self._materialize(source, channels, node, like=like))
                 present.append(channels + start)
             elif len(channels):
@@ -226,7 +233,7 @@ class _Slicer:
             step = self._pick(node.inputs[0], channels, node)
             self.draft.emitted[node.index] = Emitted(step=step, present=kept)
             return
-        if node.inputs[0] in self._folding:
+        if self._is_unwritten(node.inputs[0]):
             read = np.unique(channels[channels >= 0])
             emitted = Emitted(step=self._pick(node.inputs[0], read, node), present=read)
         else:

@@ -40,6 +40,31 @@ CUT = {
         ),
         answer="(x5, [x4])",
     ),
+    "a_constant_beside_a_mask_of_its_size": Program(
+        shapes=((1, 5),),
+        layers=(
+            "self.stem = nn.Conv1d(1, 1, 2)",
+            "self.one = nn.Conv1d(1, 2, 3, padding=1)",
+            "self.end = nn.Conv1d(2, 2, 3)",
+        ),
+        lines=(
+            "x1, x2 = self.stem(x0).chunk(2, dim=2)",
+            "x3 = self.one(x1)",
+            "x4 = torch.where(torch.logical_and(x3 > 0, x3.mean(1, keepdim=True) > 0), x3, 0.5)",
+        ),
+        answer="(x4, self.end(x0.expand(-1, 2, -1)))",
+    ),
+    "a_flattened_constant_that_a_sum_and_a_layer_read": Program(
+        shapes=((2, 2, 2),),
+        layers=(
+            "self.stem = nn.Conv2d(2, 1, 3, padding=1)",
+            "self.one = nn.Conv2d(1, 6, 3, stride=2, padding=1)",
+            "self.table = nn.Parameter(torch.ones((1, 6)))",
+            "self.end = nn.Linear(6, 2)",
+        ),
+        lines=("x1 = self.one(self.stem(x0)).flatten(1)", "x2 = x1 + self.table"),
+        answer="(self.end(x1), x2)",
+    ),
     "constants_that_are_joined_along_positions": Program(
         shapes=((2, 2, 2),),
         layers=(
