@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from studentsearch.graph.dependencies import Mask
 from studentsearch.graph.gated_network import GatedNetwork
 from studentsearch.graph.gates import GateSite, num_gates, scale_weights
-from studentsearch.graph.links import Mask
 from studentsearch.graph.liveness import Liveness, liveness
 from studentsearch.graph.macs import count_macs
 from studentsearch.graph.network import Network

@@ -92,6 +92,30 @@ def test_a_file_imports_only_lower_floors(module: str) -> None:
     assert not broken_floors(module, IMPORTS[module])
 
 
+# The rooms of graph/: what its files may import of it. Files directly in graph/ are facts or, all others, analysis.
+GRAPH_FACTS = {"arguments", "dependencies", "layer_classes", "layers", "named_tuples", "names", "network"}
+GRAPH_ROOMS = {
+    "facts": {"facts"},
+    "operations": {"facts", "operations"},
+    "recording": {"facts", "operations", "recording"},
+    "analysis": {"facts", "operations", "analysis"},
+    "trace": {"facts", "recording"},
+}
+
+
+def graph_room(module: str) -> str:
+    """The room of a module of graph/."""
+    first = module.split(".")[2]
+    return "facts" if first in GRAPH_FACTS else first if first in GRAPH_ROOMS else "analysis"
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module.startswith("studentsearch.graph.")])
+def test_the_rooms_of_graph_have_an_order(module: str) -> None:
+    targets = {target for target in IMPORTS[module] if target.startswith("studentsearch.graph.")}
+    wrong = [target for target in targets if graph_room(target) not in GRAPH_ROOMS[graph_room(module)]]
+    assert not wrong, f"{module} ({graph_room(module)}) imports {', '.join(wrong)}; see graph/ in docs/house.md"
+
+
 def test_files_import_in_no_circle() -> None:
     edges = {module: targets & set(MODULES) - {"studentsearch"} for module, targets in IMPORTS.items()}
     try:

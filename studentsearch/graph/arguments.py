@@ -1,4 +1,4 @@
-"""Calls of torch written down as plain values: a function's public name and its arguments, tensors as places.
+"""Arguments of a call as plain values, and how they are read and written: tensors stand for a position.
 
 An argument is a number, a string, None or a tuple; what JSON lacks is a tuple whose first entry is one of the marks
 below. Lists become tuples, which torch takes as well.
@@ -10,13 +10,13 @@ import math
 import operator
 import unicodedata
 from collections import namedtuple
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TypeAlias
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, fx
+from torch import Tensor
 
 from studentsearch.errors import UnsupportedGraphError
 
@@ -24,84 +24,22 @@ Argument: TypeAlias = "bool | int | float | str | tuple[Argument, ...] | None"
 
 INPUT = "$input"  # ("$input", i): the i-th tensor that the call reads
 BATCH = "$batch"  # ("$batch", k): k times the batch size
-_SLICE = "$slice"
+SLICE = "$slice"
 DICT = "$dict"  # ("$dict", (key, value), ...)
 NAMED = "$named"  # ("$named", name of a named tuple, (field, value), ...)
-_ELLIPSIS = "$ellipsis"
-_DTYPE = "$dtype"
-_INFINITY = "$infinity"  # ("$infinity", sign)
-_NAN = "$nan"
+ELLIPSIS = "$ellipsis"
+DTYPE = "$dtype"
+INFINITY = "$infinity"  # ("$infinity", sign)
+NAN = "$nan"
 _DTYPES = {str(found).removeprefix("torch."): found for found in vars(torch).values() if isinstance(found, torch.dtype)}
 
-_SPELLED: dict[object, str] = {
-    operator.add: "torch.add",
-    operator.sub: "torch.sub",
-    operator.mul: "torch.mul",
-    operator.truediv: "torch.div",
-    operator.pow: "torch.pow",
-    operator.neg: "torch.neg",
-    operator.matmul: "torch.matmul",
-    operator.getitem: "operator.getitem",
-    operator.floordiv: "torch.floor_divide",
-    operator.mod: "torch.remainder",
-    operator.invert: "torch.bitwise_not",
-    operator.and_: "torch.bitwise_and",
-    operator.or_: "torch.bitwise_or",
-    F.threshold: "torch.nn.functional.threshold",  # which calls itself _threshold
-    torch.concat: "torch.cat",
-    torch.concatenate: "torch.cat",
-}
-_METHODS = {
-    "add": "torch.add",
-    "sub": "torch.sub",
-    "mul": "torch.mul",
-    "div": "torch.div",
-    "multiply": "torch.mul",
-    "__add__": "torch.add",
-    "__mul__": "torch.mul",
-    "view": "torch.reshape",
-    "reshape": "torch.reshape",
-    "contiguous": "Tensor.contiguous",
-}
-_HOMES = (
+HOMES = (
     ("torch.nn.functional", F),
     ("torch", torch),
     ("torch.special", torch.special),
     ("torch.fft", torch.fft),
     ("torch.linalg", torch.linalg),
 )
-
-
-def function_name(target: object) -> str | None:
-    """The public name under which a function of torch is found again, None for a function that is not torch's.
-
-    Args:
-        target: A function, or the name of a method of Tensor.
-
-    Returns:
-        `torch.add`, `torch.nn.functional.relu`, `Tensor.mean`, ... One operation has one name: `x.add(y)`, `x + y` and
-        `torch.add(x, y)` are all `torch.add`.
-    """
-    if isinstance(target, str):
-        if target in _METHODS:
-            return _METHODS[target]
-        if hasattr(torch, target) and callable(getattr(torch, target)):
-            return f"torch.{target}"
-        return f"Tensor.{target}" if hasattr(Tensor, target) else None
-    try:
-        if target in _SPELLED:
-            return _SPELLED[target]
-    except TypeError:  # an unhashable callable is not one of torch's functions
-        return None
-    name = getattr(target, "__name__", "")
-    for home, module in _HOMES:
-        # The functions of torch.special and torch.fft call themselves special_erf and fft_fft2.
-        last = name.removeprefix(f"{home.rpartition('.')[2]}_")
-        if getattr(module, last, None) is target:
-            is_in_torch = getattr(torch, last, None) is target or (module is torch.special and hasattr(torch, last))
-            return f"torch.{last}" if is_in_torch else f"{home}.{last}"
-    # Some are known by another name than their own, as log_sigmoid is F.logsigmoid.
-    return next((f"torch.nn.functional.{last}" for last, found in vars(F).items() if found is target), None)
 
 
 def resolve(name: str) -> Callable[..., object]:
@@ -119,72 +57,13 @@ def resolve(name: str) -> Callable[..., object]:
     home, _, last = name.rpartition(".")
     if name == "operator.getitem":
         return operator.getitem
-    homes: dict[str, object] = {"Tensor": Tensor, **dict(_HOMES)}
+    homes: dict[str, object] = {"Tensor": Tensor, **dict(HOMES)}
     found: object = getattr(homes[home], last, None) if home in homes else None
     if not callable(found) or isinstance(found, type):
         raise UnsupportedGraphError(
             f"{name}: torch {torch.__version__} has no such function; use the version that wrote it"
         )
     return found
-
-
-def encode(value: object, place_of: Callable[[fx.Node], int], batch: int) -> Argument:
-    """An argument of a recorded call as plain values.
-
-    Args:
-        value: What torch.fx recorded.
-        place_of: The place of a node among the tensors that the call reads.
-        batch: The batch size of the recording; integers that it divides come from it.
-
-    Returns:
-        The argument.
-
-    Raises:
-        UnsupportedGraphError: A value that cannot be written down.
-    """
-    match value:
-        case fx.Node():
-            return (INPUT, place_of(value))
-        case bool() | str() | None:
-            return value
-        case int():
-            return (BATCH, value // batch) if value and value % batch == 0 else value
-        case float():
-            return encode_number(value)
-        case tuple() if hasattr(value, "_fields"):
-            items = zip(value._fields, value, strict=True)
-            return (NAMED, type(value).__name__, *((name, encode(item, place_of, batch)) for name, item in items))
-        case tuple() | list():
-            return tuple(encode(item, place_of, batch) for item in value)
-        case Mapping() if all(isinstance(key, str) for key in value):
-            return (DICT, *((key, encode(item, place_of, batch)) for key, item in value.items()))
-        case slice():
-            return (_SLICE, *(encode(part, place_of, batch) for part in (value.start, value.stop, value.step)))
-        case _ if value is Ellipsis:
-            return (_ELLIPSIS,)
-        case torch.dtype():
-            return (_DTYPE, str(value).removeprefix("torch."))
-        case torch.device():
-            return None
-        case _:
-            raise UnsupportedGraphError(
-                f"an argument of type {type(value).__name__}; numbers, strings and tuples can be written down; "
-                "compute it from these"
-            )
-
-
-def encode_number(value: float) -> Argument:
-    """A number as a plain value that JSON has.
-
-    Args:
-        value: Any number.
-
-    Returns:
-        The number itself, or a mark for what JSON lacks.
-    """
-    if math.isnan(value):
-        return (_NAN,)
-    return (_INFINITY, int(math.copysign(1, value))) if math.isinf(value) else value
 
 
 def decode(argument: Argument, inputs: Sequence[object], batch: object) -> object:
@@ -201,8 +80,8 @@ def decode(argument: Argument, inputs: Sequence[object], batch: object) -> objec
     if not isinstance(argument, tuple):
         return argument
     match argument:
-        case ("$input", int(place)):
-            return inputs[place]
+        case ("$input", int(number)):
+            return inputs[number]
         case ("$batch", 1):
             return batch
         case ("$batch", int(times)):
@@ -273,8 +152,8 @@ def write(argument: Argument, inputs: Sequence[str], batch: str) -> str:
     if not isinstance(argument, tuple):
         return repr(argument)
     match argument:
-        case ("$input", int(place)):
-            return inputs[place]
+        case ("$input", int(number)):
+            return inputs[number]
         case ("$batch", int(times)):
             return batch if times == 1 else f"{times} * {batch}"
         case ("$slice", start, stop, step):
@@ -313,9 +192,9 @@ def argument_problem(argument: Argument, num_inputs: int) -> str | None:
     if not isinstance(argument, tuple):
         return None
     match argument:
-        case ("$input", int(place)):
-            is_there = not isinstance(place, bool) and 0 <= place < num_inputs
-            return None if is_there else f"input {place} of {num_inputs}"
+        case ("$input", int(number)):
+            is_there = not isinstance(number, bool) and 0 <= number < num_inputs
+            return None if is_there else f"input {number} of {num_inputs}"
         case ("$batch", int(times)):
             return None if not isinstance(times, bool) and 0 < abs(times) < 2**31 else f"{times} times the batch size"
         case ("$ellipsis",) | ("$nan",) | ("$infinity", 1 | -1):

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from studentsearch.graph.links import Indices
+from studentsearch.graph.dependencies import Indices
 from studentsearch.graph.network import Network, Node
-from studentsearch.graph.rules import HOMOGENEOUS
-from studentsearch.graph.weighted import NORMS, is_reader
+from studentsearch.graph.operations.operation_record import Family
+from studentsearch.graph.operations.table import is_reader, record_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +42,8 @@ def channel_origins(network: Network) -> tuple[Origins, ...]:
             continue
         producers = np.full(node.num_channels, node.index)
         channels = np.arange(node.num_channels)
-        for source, link in zip(node.inputs, node.links, strict=True):
-            of_input = link.labels(np.arange(link.num_inputs))
+        for source, dependency in zip(node.inputs, node.dependencies, strict=True):
+            of_input = dependency.labels(np.arange(dependency.num_inputs))
             taken = of_input >= 0
             producers[taken] = origins[source].producers[of_input[taken]]
             channels[taken] = origins[source].channels[of_input[taken]]
@@ -53,9 +53,9 @@ def channel_origins(network: Network) -> tuple[Origins, ...]:
 
 def _carries(node: Node) -> bool:
     """Whether every channel of the node is one channel of one input."""
-    if is_reader(node) or not node.inputs or node.whole:
+    if is_reader(node) or not node.inputs or node.keeps_all:
         return False
-    if any(link.sources is not None and link.sources.shape[1] > 1 for link in node.links):
+    if not all(dependency.takes_one for dependency in node.dependencies):
         return False
     return node.operation.kind in {"Concat", "Output"} or len(node.inputs) == 1
 
@@ -74,14 +74,14 @@ def shared_units(network: Network) -> tuple[Indices, ...]:
     """
     units: list[Indices] = []
     for node in network.nodes:
-        if is_reader(node) or node.whole or not node.inputs:
+        if is_reader(node) or node.keeps_all or not node.inputs:
             units.append(np.arange(node.num_channels))
             continue
-        partitions = [] if node.ties is None else [node.ties]
+        partitions = [] if node.coupled is None else [node.coupled]
         start = 0
         own = np.full(node.num_channels, -1, dtype=np.int64)
-        for source, link in zip(node.inputs, node.links, strict=True):
-            labels = link.labels(units[source])
+        for source, dependency in zip(node.inputs, node.dependencies, strict=True):
+            labels = dependency.labels(units[source])
             if node.operation.kind == "Concat":
                 own = np.where(labels >= 0, labels + start, own)
                 start += len(units[source])
@@ -134,7 +134,7 @@ def norm_followed(network: Network) -> frozenset[int]:
         absorbed[node.index] = bool(users[node.index]) and all(
             _absorbs(network.nodes[user], absorbed[user]) for user in users[node.index]
         )
-    shared = {index for group in network.reused for index in group}
+    shared = {index for group in reused_layers(network) for index in group}
     return frozenset(
         node.index for node in network.nodes if is_reader(node) and absorbed[node.index] and node.index not in shared
     )
@@ -142,9 +142,29 @@ def norm_followed(network: Network) -> frozenset[int]:
 
 def _absorbs(user: Node, followed: bool) -> bool:
     """Whether a scale of the reader ends at this user, or behind it; not where channels of several scales meet."""
-    mixes = any(link.sources is not None and link.sources.shape[1] > 1 for link in user.links)
-    if user.whole or user.ties is not None or mixes:
+    mixes = not all(dependency.takes_one for dependency in user.dependencies)
+    if user.keeps_all or user.coupled is not None or mixes:
         return False
-    if user.operation.kind in NORMS:
+    record = record_of(user.operation)
+    if record is not None and record.family is Family.BATCH_NORM:
         return user.operation.arguments["track_running_stats"] is True
-    return user.operation.name in HOMOGENEOUS and followed
+    return record is not None and record.is_homogeneous and followed
+
+
+def reused_layers(network: Network) -> tuple[tuple[int, ...], ...]:
+    """Groups of nodes that call one layer, which must agree on its channels.
+
+    A layer that takes any number of channels has no tensor a channel, so calls with different numbers are apart.
+
+    Args:
+        network: Any traced network.
+
+    Returns:
+        Node indices, ascending in each group; layers that are called once have none.
+    """
+    calls: dict[tuple[str, int], list[int]] = {}
+    for node in network.nodes:
+        record = record_of(node.operation)
+        if record is not None and record.has_tensors:
+            calls.setdefault((node.path, node.num_channels), []).append(node.index)
+    return tuple(tuple(indices) for indices in calls.values() if len(indices) > 1)

@@ -13,11 +13,11 @@ from itertools import groupby
 
 from studentsearch.errors import UnsupportedGraphError, UsageError
 from studentsearch.graph.network import Network, Node
-from studentsearch.graph.passages import elementwise
-from studentsearch.graph.rules import DROPOUTS, POOLS, rule_of
-from studentsearch.graph.weighted import CONVOLUTIONS, TRANSPOSED, batch_norm, group_norm, layer_norm
+from studentsearch.graph.operations.operation_record import Family
+from studentsearch.graph.operations.table import is_elementwise, is_of
 
-_CHAINED = (elementwise, batch_norm, group_norm, layer_norm)
+_CONVOLUTIONS = (Family.CONVOLUTION, Family.TRANSPOSED_CONVOLUTION)
+_NORMS = (Family.BATCH_NORM, Family.NORM, Family.ACTIVATION)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +191,7 @@ def _first_convolution(network: Network) -> Node | None:
 
 
 def _is_convolution(node: Node) -> bool:
-    return node.operation.kind in CONVOLUTIONS | TRANSPOSED and _is_map(node)
+    return is_of(node.operation, *_CONVOLUTIONS) and _is_map(node)
 
 
 def _is_map(node: Node) -> bool:
@@ -211,13 +211,15 @@ def _shrinks(network: Network, node: Node) -> bool:
 def _is_chained(network: Network, node: Node) -> bool:
     """Whether a node is a norm or an activation of one tensor."""
     sources = [source for source in network.sources_of(node) if _has_image(source)]
-    is_plain = node.operation.kind not in {*DROPOUTS, "Output"} and rule_of(node.operation) in _CHAINED
+    is_plain = node.operation.kind != "Output" and not is_of(node.operation, Family.DROPOUT)
+    is_plain = is_plain and (is_elementwise(node.operation) or is_of(node.operation, *_NORMS))
     return is_plain and len(sources) == 1 and sources[0].shape == node.shape
 
 
 def _last(stage: Sequence[Node]) -> Node:
     """The last map of a stage before dropout, which makes it random, and before pooling, where it has any other."""
-    return next((node for node in reversed(stage) if node.operation.kind not in {*DROPOUTS, *POOLS}), stage[-1])
+    computing = (node for node in reversed(stage) if not is_of(node.operation, Family.DROPOUT, Family.POOLING))
+    return next(computing, stage[-1])
 
 
 def _size(node: Node) -> str:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from studentsearch.graph.gates import GateSite, LeftWhole, gate_sites, left_whole, num_gates, scale_weights
-from studentsearch.graph.links import Mask
+from studentsearch.graph.dependencies import Mask
+from studentsearch.graph.gates import GateSite, UngatedLayer, gate_sites, num_gates, scale_weights, ungated_layers
 from studentsearch.graph.liveness import Liveness, liveness
 from studentsearch.graph.macs import Counts, count_macs, macs_saved_by_gate
 from studentsearch.graph.network import Network
@@ -53,9 +53,9 @@ class GatedNetwork:
         """The readers' weights, of `weights` by name, with the gates `[G]` multiplied in; differentiable in both."""
         return scale_weights(weights, self.sites, gates)
 
-    def ungated_layers(self) -> tuple[LeftWhole, ...]:
+    def ungated_layers(self) -> tuple[UngatedLayer, ...]:
         """Layers without gates of their own, or that are never cut, and why."""
-        return left_whole(self.network, self.sites)
+        return ungated_layers(self.network, self.sites)
 
     def toward_logits(self) -> GatedNetwork:
         """The same network and gates without the outputs beside the logits; itself where there are none."""

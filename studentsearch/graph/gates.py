@@ -1,7 +1,7 @@
 """Where gates sit: one on every input channel of every reader, except on the channels of the image.
 
 A gate scales the reader's weight slice: conv(x * g, W) = conv(x, W * g) along the input axis, so that its cost does not
-grow with the batch or the picture, and folding it is one multiplication.
+grow with the batch or the image, and folding it is one multiplication.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from studentsearch.graph.channels import channel_origins, joined, shared_units
-from studentsearch.graph.links import Indices, Mask
+from studentsearch.graph.dependencies import Indices, Mask
 from studentsearch.graph.network import Network, Node
-from studentsearch.graph.weighted import READERS, TRANSPOSED, is_grouped, is_reader
+from studentsearch.graph.operations.table import has_reading_weight, is_grouped, is_reader, weight_axes_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -59,7 +59,7 @@ class GateSite:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LeftWhole:
+class UngatedLayer:
     """A layer without gates of its own, and why."""
 
     path: str
@@ -73,8 +73,8 @@ def gate_sites(network: Network) -> tuple[GateSite, ...]:
         network: Any traced network.
 
     Returns:
-        One site a reader; readers of image channels, grouped convolutions, layers that another call leaves whole, and
-        readers that the logits do not depend on, whose gates no loss would hold open, have none.
+        One site a reader. None have readers of image channels, grouped convolutions, layers that keep all channels in
+        another call, and readers that the logits do not depend on, whose gates no loss would hold open.
     """
     units = shared_units(network)
     calls = _calls(network)
@@ -96,7 +96,7 @@ def gate_sites(network: Network) -> tuple[GateSite, ...]:
                 start=start,
                 num_gates=int(unit.max()) + 1,
                 gate_of=None if is_own else unit,
-                weight_axis=0 if node.operation.kind in TRANSPOSED else 1,
+                weight_axis=weight_axes_of(node).inputs,
                 calls=calls[node.path],
             )
         )
@@ -104,7 +104,7 @@ def gate_sites(network: Network) -> tuple[GateSite, ...]:
     return tuple(sites)
 
 
-def left_whole(network: Network, sites: Sequence[GateSite]) -> tuple[LeftWhole, ...]:
+def ungated_layers(network: Network, sites: Sequence[GateSite]) -> tuple[UngatedLayer, ...]:
     """The layers that have no gates, or that are never cut, and why.
 
     Args:
@@ -118,8 +118,8 @@ def left_whole(network: Network, sites: Sequence[GateSite]) -> tuple[LeftWhole, 
     images, trained = _image_readers(network), _before_logits(network)
     found: dict[str, str] = {}
     for node in network.nodes:
-        reason = node.whole
-        if not reason and node.operation.kind in READERS and node.path not in gated:
+        reason = node.keeps_all
+        if not reason and has_reading_weight(node.operation) and node.path not in gated:
             reason = "reads the image" if node.index in images else ""
             reason = reason if node.index in trained else "the logits do not depend on it"
         if not reason and is_grouped(node):
@@ -128,8 +128,8 @@ def left_whole(network: Network, sites: Sequence[GateSite]) -> tuple[LeftWhole, 
                 "depthwise: falls with its readers" if depthwise else "grouped: whole groups fall with their readers"
             )
         if reason:
-            found.setdefault(node.path or node.place or node.name, reason)
-    return tuple(LeftWhole(path=path, reason=reason) for path, reason in found.items())
+            found.setdefault(node.path or node.location or node.name, reason)
+    return tuple(UngatedLayer(path=path, reason=reason) for path, reason in found.items())
 
 
 def num_gates(sites: tuple[GateSite, ...]) -> int:
@@ -184,6 +184,6 @@ def _calls(network: Network) -> dict[str, tuple[int, ...]]:
     """For the path of every layer that is a reader in all of its calls the nodes that call it."""
     calls: dict[str, list[Node]] = {}
     for node in network.nodes:
-        if node.operation.kind in READERS:
+        if has_reading_weight(node.operation):
             calls.setdefault(node.path, []).append(node)
     return {path: tuple(node.index for node in nodes) for path, nodes in calls.items() if all(map(is_reader, nodes))}

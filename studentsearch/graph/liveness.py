@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from studentsearch.graph.channels import reused_layers
 from studentsearch.graph.constancy import bordered_nodes, constant_nodes
+from studentsearch.graph.dependencies import Indices, Mask
 from studentsearch.graph.gates import GateSite
-from studentsearch.graph.links import Indices, Mask
 from studentsearch.graph.network import Network
-from studentsearch.graph.weighted import is_reader
+from studentsearch.graph.operations.table import is_reader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +66,7 @@ def liveness(network: Network, sites: tuple[GateSite, ...], is_open: Mask) -> Li
     needed[-1][...] = True
     gates = {call: site.entries(is_open) for site in sites for call in site.calls}
     reads: dict[int, Mask] = {}
-    reused = network.reused
+    reused = reused_layers(network)
     while True:
         _backward(network, gates, needed, reads)
         if not _agree(reused, needed):
@@ -90,20 +91,20 @@ def _backward(network: Network, gates: dict[int, Mask], needed: list[Mask], read
             own = gates.get(node.index)
             size = network.nodes[source].num_channels
             reads[node.index] = np.broadcast_to(alive, (*wanted.shape[:-1], size)) if own is None else own & alive
-            needed[source] |= node.links[0].needed(reads[node.index])
+            needed[source] |= node.dependencies[0].needed(reads[node.index])
             continue
-        if node.ties is not None:
-            needed[node.index] = wanted = _closed(wanted, node.ties)
-        for source, link in zip(node.inputs, node.links, strict=True):
-            needed[source] |= link.needed(wanted)
+        if node.coupled is not None:
+            needed[node.index] = wanted = _closed(wanted, node.coupled)
+        for source, dependency in zip(node.inputs, node.dependencies, strict=True):
+            needed[source] |= dependency.needed(wanted)
 
 
-def _closed(wanted: Mask, ties: Indices) -> Mask:
-    """What is wanted, and all that is tied to it."""
-    size = len(ties)
-    if ties[-1] == 0:
+def _closed(wanted: Mask, coupled: Indices) -> Mask:
+    """What is wanted, and all that is coupled to it."""
+    size = len(coupled)
+    if coupled[-1] == 0:
         return np.broadcast_to(wanted.any(axis=-1, keepdims=True), wanted.shape).copy()
-    width = size // (int(ties[-1]) + 1)
+    width = size // (int(coupled[-1]) + 1)
     groups = wanted.reshape(*wanted.shape[:-1], -1, width).any(axis=-1)
     return np.repeat(groups, width, axis=-1)
 

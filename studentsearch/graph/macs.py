@@ -1,16 +1,15 @@
-"""Multiply-accumulates as exact integers, for the whole network or for any set of open gates."""
+"""Multiply-accumulates as exact integers, for all gates open or any set of open gates."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from studentsearch.graph.dependencies import Mask
 from studentsearch.graph.gates import GateSite, num_gates
-from studentsearch.graph.links import Mask
 from studentsearch.graph.liveness import Liveness, liveness
 from studentsearch.graph.network import Network, Node
-from studentsearch.graph.rules import POOLS
-from studentsearch.graph.weighted import NORMS, is_reader
+from studentsearch.graph.operations.table import is_reader, record_of
 
 Counts = NDArray[np.int64]
 _QUESTIONS_AT_ONCE = 256
@@ -32,8 +31,8 @@ def node_macs(alive: Liveness, node: Node) -> Counts:
         if node.index in known:
             outputs = np.where(known[node.index], 0, outputs)
     if is_reader(node):
-        return np.asarray(outputs * alive.reads[node.index].sum(axis=-1, dtype=np.int64) * node.work)
-    return np.asarray(outputs * node.work)
+        return np.asarray(outputs * alive.reads[node.index].sum(axis=-1, dtype=np.int64) * node.unit_macs)
+    return np.asarray(outputs * node.unit_macs)
 
 
 def count_macs(network: Network, alive: Liveness) -> Counts:
@@ -48,7 +47,7 @@ def count_macs(network: Network, alive: Liveness) -> Counts:
     """
     total = np.zeros(alive.image_is_needed.shape, dtype=np.int64)
     for node in network.nodes:
-        if node.work:
+        if node.unit_macs:
             total += node_macs(alive, node)
     return total
 
@@ -57,23 +56,21 @@ def paper_macs(network: Network) -> int:
     """The count of Gu and Tresp 2020: multiply-accumulates, 2 per BatchNorm element, 1 per element a pooling writes.
 
     Args:
-        network: The traced network, whole.
+        network: The traced network.
 
     Returns:
         An exact integer.
     """
     extra = 0
     for node in network.nodes:
-        elements = node.num_channels * node.num_positions
-        if node.operation.kind in NORMS:
-            extra += 2 * elements
-        elif node.operation.name in POOLS:
-            extra += elements
+        record = record_of(node.operation)
+        if record is not None:
+            extra += record.paper_cost * node.num_channels * node.num_positions
     return full_macs(network) + extra
 
 
 def full_macs(network: Network) -> int:
-    """Multiply-accumulates of the whole network, an exact integer.
+    """Multiply-accumulates of a network with every gate open, an exact integer.
 
     Args:
         network: The traced network.

@@ -48,12 +48,12 @@ def _last_output(network: Network, container: str) -> Node | None:
 
 
 def _stands_in(node: Node, container: str) -> bool:
-    return (node.path or node.place).startswith(f"{container}.")
+    return (node.path or node.location).startswith(f"{container}.")
 
 
 def _has_places(network: Network) -> bool:
     """Whether the trace says in which module functional calls stand; plain layers have one forward for them all."""
-    return any("." in node.place for node in network.nodes if not node.path)
+    return any("." in node.location for node in network.nodes if not node.path)
 
 
 def _joined(network: Network, inside: set[int]) -> set[int]:
@@ -98,7 +98,7 @@ def _ancestors(network: Network, inside: set[int]) -> set[int]:
 
 def _unknown(network: Network, name: str) -> str:
     computed = [node for node in network.nodes if node.operation.kind not in {"Parameter", "Output"}]
-    paths = [node.path or node.place for node in computed]
+    paths = [node.path or node.location for node in computed]
     containers = {".".join(parts[:n]) for parts in (path.split(".") for path in paths) for n in range(1, len(parts))}
     known = sorted({*containers, *paths, *(node.name for node in computed)} - {""})
     nearest = ", ".join(difflib.get_close_matches(name, known, n=3, cutoff=0.4)) or "none"
@@ -108,6 +108,6 @@ def _unknown(network: Network, name: str) -> str:
 def _usual(network: Network) -> str:
     try:
         points = feature_points(network)
-    except UnsupportedGraphError:  # a message about a name is no place for another about sizes
+    except UnsupportedGraphError:  # a message about a name does not speak of sizes
         return "this network has no usual points"
     return f"the usual points are {', '.join(point.name for point in points)}"

@@ -1,4 +1,4 @@
-"""A traced network as frozen facts: nodes in topological order, with shapes and with the way channels pass."""
+"""A traced network as frozen facts: nodes in topological order, with shapes and channel dependencies."""
 
 from __future__ import annotations
 
@@ -7,15 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from studentsearch.graph.arguments import Argument
-from studentsearch.graph.links import Indices, Link
+from studentsearch.graph.dependencies import ChannelDependency, Indices
 
-__all__ = ["STATEFUL", "Argument", "Network", "Node", "Operation", "call"]
-
-STATEFUL = frozenset({
-    *(f"{kind}{n}d" for kind in ("Conv", "ConvTranspose", "BatchNorm", "InstanceNorm") for n in (1, 2, 3)),
-    *("Linear", "GroupNorm", "LayerNorm", "RMSNorm", "PReLU", "MultiheadAttention", "Constant", "Parameter"),
-})
-"""Kinds that have tensors of their own."""
+__all__ = ["Argument", "Network", "Node", "Operation", "call"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +30,16 @@ class Operation:
     def name(self) -> str:
         """The kind, or the function that is called."""
         return str(self.arguments["function"]) if self.kind == "Call" else self.kind
+
+    @property
+    def has_path(self) -> bool:
+        """Whether it stands at a module path: layers and tensors outside layers do."""
+        return self.kind not in {"Input", "Concat", "Add", "Output", "Call"}
+
+    @property
+    def is_layer(self) -> bool:
+        """Whether a module computes it."""
+        return self.has_path and self.kind != "Parameter"
 
     @property
     def logits(self) -> int:
@@ -81,12 +85,12 @@ class Node:
         inputs: Indices of the nodes read, in argument order.
         shape: Output shape without the batch; of a parameter its whole shape.
         axis: The axis of `shape` that runs over channels (or features).
-        links: For every input, which of its channels each channel of this node takes. A reader's link leads from the
-            entries of its weight's input axis.
-        ties: `[C]` labels: channels of one label live or die together; None where each is on its own.
-        work: Multiply-accumulates of one output channel; of a reader, of one output channel and one input entry.
-        place: Module path of the code that made the call, for messages and `--skip`.
-        whole: Why this node is left as it is, empty where it may be cut.
+        dependencies: For every input, which of its channels each channel of this node takes; of a reader, the entries
+            of its weight's input axis.
+        coupled: `[C]` labels: channels of one label live or die together; None where each is on its own.
+        unit_macs: Multiply-accumulates of one output channel; of a reader, of one output channel and one input entry.
+        location: Module path of the code that made the call, for messages and `--skip`.
+        keeps_all: Why all of its channels are kept, empty where they may be cut.
     """
 
     index: int
@@ -96,11 +100,11 @@ class Node:
     inputs: tuple[int, ...]
     shape: tuple[int, ...]
     axis: int = 0
-    links: tuple[Link, ...] = ()
-    ties: Indices | None = None
-    work: int = 0
-    place: str = ""
-    whole: str = ""
+    dependencies: tuple[ChannelDependency, ...] = ()
+    coupled: Indices | None = None
+    unit_macs: int = 0
+    location: str = ""
+    keeps_all: str = ""
 
     @property
     def num_channels(self) -> int:
@@ -139,18 +143,6 @@ class Network:
     def num_outputs(self) -> int:
         """Classes, or features of the last layer."""
         return self.logits.num_channels
-
-    @property
-    def reused(self) -> tuple[tuple[int, ...], ...]:
-        """Groups of nodes that call one layer, which must agree on its channels.
-
-        A layer that takes any number of channels has no tensor a channel, so calls with different numbers are apart.
-        """
-        calls: dict[tuple[str, int], list[int]] = {}
-        for node in self.nodes:
-            if node.operation.kind in STATEFUL:
-                calls.setdefault((node.path, node.num_channels), []).append(node.index)
-        return tuple(tuple(indices) for indices in calls.values() if len(indices) > 1)
 
     def sources_of(self, node: Node) -> tuple[Node, ...]:
         """The nodes that `node` reads."""

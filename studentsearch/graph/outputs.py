@@ -117,7 +117,7 @@ def with_logits(network: Network, number: int) -> Network:
 
 
 def toward_logits(network: Network) -> Network:
-    """The same nodes at the same places, of whose outputs the logits alone are returned.
+    """The same nodes with the same indices, of whose outputs the logits alone are returned.
 
     Args:
         network: A traced network.
@@ -133,7 +133,7 @@ def toward_logits(network: Network) -> Network:
         end,
         operation=Operation(kind="Output"),
         inputs=(end.inputs[number],),
-        links=(end.links[number],),
+        dependencies=(end.dependencies[number],),
     )
     return Network(nodes=(*network.nodes[:-1], alone))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from studentsearch.graph.network import Network
-from studentsearch.graph.weighted import is_reader
+from studentsearch.graph.operations.table import is_reader
 
 _MOST = 0.7
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from studentsearch.graph.conversion import Conversion
 from studentsearch.graph.network import Network
-from studentsearch.graph.record import record
+from studentsearch.graph.recording.conversion import Conversion
+from studentsearch.graph.recording.record import record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ def trace(module: nn.Module, *input_shapes: tuple[int, ...], skip: Sequence[str]
     Args:
         module: Any module that torch.fx can follow; it is not changed.
         input_shapes: `[C, H, W]` of one image, one shape an input.
-        skip: Patterns (`layer4.*`) of module paths that are left whole.
+        skip: Patterns (`layer4.*`) of module paths whose parts keep all channels.
 
     Returns:
         Its nodes in topological order.
@@ -48,7 +48,7 @@ def trace_with_state(module: nn.Module, *input_shapes: tuple[int, ...], skip: Se
     Args:
         module: Any module that torch.fx can follow; it is not changed.
         input_shapes: `[C, H, W]` of one image, one shape an input.
-        skip: Patterns of module paths that are left whole.
+        skip: Patterns of module paths whose parts keep all channels.
 
     Returns:
         Network and weights.

@@ -7,9 +7,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from studentsearch.graph.dependencies import Mask
 from studentsearch.graph.gated_network import GatedNetwork
 from studentsearch.graph.gates import GateSite
-from studentsearch.graph.links import Mask
 
 
 def indispensable_readers(gated: GatedNetwork) -> tuple[GateSite, ...]:
@@ -57,7 +57,7 @@ def _cheapest_path(gated: GatedNetwork) -> tuple[GateSite, ...]:
             paths.append(())
             continue
         source = min(node.inputs, key=costs.__getitem__)
-        costs.append(math.inf if node.operation.kind == "Constant" else costs[source] + node.work)
+        costs.append(math.inf if node.operation.kind == "Constant" else costs[source] + node.unit_macs)
         paths.append((*paths[source], site_of[node.index]) if node.index in site_of else paths[source])
     return paths[-1]
 

@@ -8,12 +8,12 @@ from itertools import takewhile
 import numpy as np
 
 from studentsearch.graph.channels import channel_origins
-from studentsearch.graph.links import Mask
+from studentsearch.graph.dependencies import Mask
 from studentsearch.graph.liveness import Liveness, liveness
 from studentsearch.graph.macs import node_macs
 from studentsearch.graph.network import Network, Node
+from studentsearch.graph.operations.table import is_reader
 from studentsearch.graph.stages import block_names
-from studentsearch.graph.weighted import is_reader
 from studentsearch.records.blocks import BlockShare
 from studentsearch.records.shares import BranchShare, ReaderShare, SourceShare, SumShare
 
@@ -29,13 +29,13 @@ def kept_by_block(network: Network, alive: Liveness) -> tuple[BlockShare, ...]:
         Blocks in the order of the forward pass.
     """
     shares = _Shares(network, alive)
-    layers = [node for node in network.nodes if node.work]
+    layers = [node for node in network.nodes if node.unit_macs]
     names = _layer_blocks(network, layers)
     readers: dict[str, list[ReaderShare]] = {}
     sums: dict[str, list[SumShare]] = {}
     latest: Node | None = None
     for node in network.nodes:
-        if node.work:
+        if node.unit_macs:
             latest = node
             readers.setdefault(names[node.index], []).append(shares.of_layer(node))
         elif node.operation.kind == "Add" and layers:
@@ -60,7 +60,7 @@ class _Shares:
 
     def of_layer(self, node: Node) -> ReaderShare:
         needed = self._alive.needed[node.index]
-        reads = self._alive.reads[node.index] if is_reader(node) else node.links[0].needed(needed)
+        reads = self._alive.reads[node.index] if is_reader(node) else node.dependencies[0].needed(needed)
         if self._alive.is_constant(node.index) or self._alive.is_bordered(node.index):
             reads = np.zeros_like(reads)
         groups = node.operation.integer("groups") if "groups" in node.operation.arguments else 1
@@ -114,7 +114,7 @@ class _Shares:
     def _end(self, producer: int) -> int:
         """The layer, sum or image behind a producer; behind a product (scale, attention) that of its largest factor."""
         node = self._network.nodes[producer]
-        while not node.work and node.operation.kind != "Add":
+        while not node.unit_macs and node.operation.kind != "Add":
             factors = [self._network.nodes[source] for source in node.inputs if self._varied[source]]
             if not factors:
                 break
@@ -131,7 +131,7 @@ def _varying(network: Network, alive: Liveness) -> list[bool]:
     for node in network.nodes:
         if node.operation.kind == "Input":
             varying.append(True)
-        elif node.work:  # of a constant too, where its positions are unlike each other
+        elif node.unit_macs:  # of a constant too, where its positions are unlike each other
             read = alive.reads[node.index] if is_reader(node) else alive.needed[node.index]
             is_constant = alive.is_constant(node.index) or alive.is_bordered(node.index)
             varying.append(bool(read.any()) and not is_constant)
@@ -142,9 +142,9 @@ def _varying(network: Network, alive: Liveness) -> list[bool]:
 
 def _is_padding(node: Node, channel: int) -> bool:
     """Whether a channel takes nothing of what its node reads: an added one, as where a shortcut is widened by zeros."""
-    if is_reader(node):  # its link leads to the entries of its weight
+    if is_reader(node):  # its dependency leads to the entries of its weight
         return False
-    takes = [link.labels(np.arange(link.num_inputs))[channel] for link in node.links]
+    takes = [dependency.labels(np.arange(dependency.num_inputs))[channel] for dependency in node.dependencies]
     return bool(takes) and max(takes) < 0 and node.operation.kind != "Constant"
 
 

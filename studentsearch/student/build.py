@@ -11,9 +11,9 @@ from torch import Tensor, fx, nn
 
 from studentsearch.errors import InputFileError
 from studentsearch.graph.arguments import INPUT, Argument, decode, mentions_batch
-from studentsearch.graph.describe import layer_class, make_layer
+from studentsearch.graph.layer_classes import layer_class, make_layer
 from studentsearch.graph.network import Operation
-from studentsearch.graph.permitted import function_of
+from studentsearch.graph.operations.table import function_of
 from studentsearch.student.spec import Step, StudentSpec
 
 WHOLE_NUMBERS: Mapping[str, torch.dtype] = {

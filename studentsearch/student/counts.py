@@ -11,15 +11,12 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from studentsearch.graph.macs import full_macs, paper_macs
 from studentsearch.graph.network import Network
+from studentsearch.graph.operations.table import record_of
 from studentsearch.records.counts import Counts
 from studentsearch.student.blank import blank_images
 from studentsearch.student.spec import StudentSpec
 
 _COUNTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
-_BEYOND_THOP = frozenset({
-    *("ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "MultiheadAttention", "torch.matmul", "torch.bmm"),
-    *("torch.einsum", "torch.nn.functional.scaled_dot_product_attention"),
-})
 
 # torch before 2.15 runs attention on a CPU by an operation that its own counter has no formula for.
 _ATTENTION = {
@@ -52,7 +49,8 @@ def count_everything(module: nn.Module, network: Network) -> Counts:
 
 def is_counted_by_thop(spec: StudentSpec) -> bool:
     """Whether thop has a rule for everything in a network that costs multiply-accumulates, and the right one."""
-    return not any(step.operation.name in _BEYOND_THOP for step in spec.steps)
+    records = (record_of(step.operation) for step in spec.steps)
+    return all(record is None or record.is_counted_by_thop for record in records)
 
 
 def torch_flops(module: nn.Module, input_shapes: tuple[tuple[int, ...], ...]) -> int:

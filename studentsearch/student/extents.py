@@ -6,26 +6,16 @@ from itertools import islice
 
 import torch
 
-from studentsearch.graph.movement import run
 from studentsearch.graph.network import Argument, Network, Node, Operation
-from studentsearch.graph.passages import Step, elementwise, num_spatial_axes, reduced_axes, reduction, typed
-from studentsearch.graph.rules import POOLS, rule_of
-from studentsearch.graph.weighted import CONVOLUTIONS, TRANSPOSED, batch_norm, group_norm, layer_norm
+from studentsearch.graph.operations.movements import run
+from studentsearch.graph.operations.operation_record import Family
+from studentsearch.graph.operations.propagation import Applied, num_spatial_axes
+from studentsearch.graph.operations.reduction import reduced_axes
+from studentsearch.graph.operations.table import has_window, is_elementwise, is_of, movement_of, record_of
 from studentsearch.student.terms import Extent, Extents, Terms
 from studentsearch.student.windows import window_of
 
 _F = "torch.nn.functional."
-_SAME = frozenset({
-    *("Softmax", "Softmax2d", "LogSoftmax", "Softmin", "LocalResponseNorm", "MultiheadAttention"),
-    *("torch.softmax", "torch.log_softmax", "torch.cumsum", f"{_F}local_response_norm"),
-    *(f"{_F}{name}" for name in ("softmax", "log_softmax", "softmin", "normalize")),
-})
-_MOVING = frozenset({
-    *("torch.permute", "torch.transpose", "torch.swapaxes", "torch.swapdims", "torch.movedim", "torch.moveaxis"),
-    *("torch.t", "torch.squeeze", "torch.unsqueeze", "torch.unflatten", "Unflatten", "torch.narrow", "torch.select"),
-    *("torch.flip", "torch.fliplr", "torch.flipud", "torch.rot90", "torch.roll", "torch.channel_shuffle"),
-    "ChannelShuffle",
-})
 _REST = ("$ellipsis",)
 _PRIMES = ((1009, 1013, 1019, 1021, 1031, 1033), (2003, 2011, 2017, 2027, 2029, 2039))
 
@@ -91,7 +81,7 @@ class ExtentsOf:
 
     def _known(self, node: Node, given: list[Extents]) -> Extents | None:
         """The extents of a node, None where nothing is known of its operation."""
-        kind, name, rule = node.operation.kind, node.operation.name, rule_of(node.operation)
+        kind, record = node.operation.kind, record_of(node.operation)
         if kind == "Input":
             # Images of one size are of one size in every call.
             places = node.shape[1:]
@@ -102,15 +92,15 @@ class ExtentsOf:
             return given[0]
         if kind == "Constant":
             return self._of_constant(node, given)
-        if name in _SAME or rule in {batch_norm, group_norm, layer_norm, typed}:
+        if record is not None and record.keeps_shape:
             return given[0]
-        if rule is elementwise:
+        if is_elementwise(node.operation):
             return self._terms.joined(given)
-        if kind in CONVOLUTIONS | TRANSPOSED | POOLS:
+        if has_window(node.operation):
             return self._of_window(node, given[0])
         if kind == "Linear":
             return (*given[0][:-1], node.shape[-1])
-        if rule is reduction:
+        if is_of(node.operation, Family.REDUCTION):
             return self._of_reduction(node, given[0])
         return self._of_several(node, given) or self._of_positions(node, given[0]) or self._of_movement(node, given[0])
 
@@ -128,14 +118,14 @@ class ExtentsOf:
         axes, kind, arguments = len(node.shape) - 1, node.operation.kind, node.operation.arguments
         if axes != num_spatial_axes(kind) or len(first) != len(node.shape):
             return None
-        channels = first[0] if kind in POOLS else node.shape[0]
+        channels = first[0] if is_of(node.operation, Family.POOLING) else node.shape[0]
         if arguments.get("padding") == "same":
             return (channels, *first[1:])
         return (channels, *self.behind(first[1:], (window_of(node),)))
 
     def _of_reduction(self, node: Node, first: Extents) -> Extents:
         source = self._nodes[node.inputs[0]]
-        reduced = reduced_axes(Step(operation=node.operation, sources=(source,), shape=node.shape))
+        reduced = reduced_axes(Applied(operation=node.operation, sources=(source,), shape=node.shape))
         if len(node.shape) == len(first):
             return tuple(1 if axis in reduced else one for axis, one in enumerate(first))
         return tuple(one for axis, one in enumerate(first) if axis not in reduced)
@@ -151,8 +141,8 @@ class ExtentsOf:
             axis = node.operation.integer("axis") - 1
             return (*first[:axis], len(node.operation.integers("channels")), *first[axis + 1 :])
         if name == "torch.stack":
-            step = Step(operation=node.operation, sources=(), shape=node.shape)
-            new = step.argument("dim", 1, 0)
+            applied = Applied(operation=node.operation, sources=(), shape=node.shape)
+            new = applied.argument("dim", 1, 0)
             assert isinstance(new, int)
             axis = new % (len(node.shape) + 1) - 1
             return (*first[:axis], len(given), *first[axis:]) if axis >= 0 else None
@@ -164,17 +154,17 @@ class ExtentsOf:
 
     def _of_positions(self, node: Node, first: Extents) -> Extents | None:
         """Paddings and resizings."""
-        kind, name, source = node.operation.kind, node.operation.name, self._nodes[node.inputs[0]]
+        kind, source = node.operation.kind, self._nodes[node.inputs[0]]
         if len(first) != len(node.shape):
             return None
-        if "Pad" in kind or name == f"{_F}pad":
+        if is_of(node.operation, Family.PADDING):
             added = [new - old for new, old in zip(node.shape, source.shape, strict=True)]
             return tuple(self._terms.spread(one, 1, more) for one, more in zip(first, added, strict=True))
         if kind.startswith("Upsampl"):
             size, factor = node.operation.arguments.get("size"), node.operation.arguments.get("scale_factor")
-        elif name in {f"{_F}interpolate", f"{_F}upsample"}:
-            step = Step(operation=node.operation, sources=(source,), shape=node.shape)
-            size, factor = step.argument("size", 1), step.argument("scale_factor", 2)
+        elif is_of(node.operation, Family.RESIZING):
+            applied = Applied(operation=node.operation, sources=(source,), shape=node.shape)
+            size, factor = applied.argument("size", 1), applied.argument("scale_factor", 2)
         else:
             return None
         if size is not None:
@@ -197,7 +187,7 @@ class ExtentsOf:
             return (*first[:start], self._terms.total("product", first[start : end + 1]), *first[end + 1 :])
         if operation.name == "operator.getitem":
             return self._of_index(operation, first)
-        if operation.name not in _MOVING or len(first) > len(_PRIMES[0]):
+        if not movement_of(operation).holds_at_every_size or len(first) > len(_PRIMES[0]):
             return None
         lengths = [
             [one if isinstance(one, int) else prime for one, prime in zip(first, primes, strict=False)]
@@ -256,7 +246,7 @@ def _flattened_axes(node: Node, rank: int) -> tuple[int, int]:
     if node.operation.kind == "Flatten":
         given: tuple[Argument, ...] = (node.operation.arguments["start_dim"], node.operation.arguments["end_dim"])
     else:
-        step = Step(operation=node.operation, sources=(), shape=node.shape)
-        given = (step.argument("start_dim", 1, 0), step.argument("end_dim", 2, -1))
+        applied = Applied(operation=node.operation, sources=(), shape=node.shape)
+        given = (applied.argument("start_dim", 1, 0), applied.argument("end_dim", 2, -1))
     start, end = (axis % (rank + 1) - 1 for axis in given if isinstance(axis, int))
     return start, end

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
-from studentsearch.graph.links import Indices
+from studentsearch.graph.dependencies import Indices
 from studentsearch.graph.network import Network, Node
 from studentsearch.student.shrink import shrunk_state
 

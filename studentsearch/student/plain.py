@@ -48,7 +48,7 @@ def plain_network(module: nn.Module, *input_shapes: tuple[int, ...], skip: Seque
     Args:
         module: Any module that torch.fx can follow; it is not changed.
         input_shapes: `[C, H, W]` of one image, one shape an input.
-        skip: Patterns of module paths that are left whole.
+        skip: Patterns of module paths whose parts keep all channels.
 
     Returns:
         Layers and trace.

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from studentsearch.graph.channels import norm_followed
-from studentsearch.graph.links import Indices
+from studentsearch.graph.dependencies import Indices
 from studentsearch.graph.liveness import Liveness
 from studentsearch.graph.network import Network, Node
-from studentsearch.graph.rules import HOMOGENEOUS
-from studentsearch.graph.weighted import NORMS, TRANSPOSED, is_reader
+from studentsearch.graph.operations.operation_record import Family
+from studentsearch.graph.operations.table import is_of, is_reader, record_of, weight_axes_of
 
 
 def restore_norms(
@@ -73,7 +73,7 @@ def _factors(
 def _kept_entries(node: Node, alive: Liveness) -> tuple[Tensor, Tensor]:
     """Indices of a reader's weight entries that live, on its first two axes."""
     axes = (alive.needed[node.index], alive.reads[node.index])
-    first, second = axes[::-1] if node.operation.kind in TRANSPOSED else axes
+    first, second = axes if weight_axes_of(node).outputs == 0 else axes[::-1]
     rows, columns = np.ix_(np.flatnonzero(first), np.flatnonzero(second))
     return torch.from_numpy(rows), torch.from_numpy(columns)
 
@@ -95,12 +95,13 @@ def _carried_scales(network: Network) -> list[Indices]:
     """For every node `[C]`, the reader whose scale a channel still carries; 0, the image, where a norm took it."""
     carried: list[Indices] = []
     for node in network.nodes:
+        record = record_of(node.operation)
         if is_reader(node):
             carried.append(np.full(node.num_channels, node.index))
-        elif node.operation.name in HOMOGENEOUS and node.ties is None:
+        elif record is not None and record.is_homogeneous and node.coupled is None:
             own = np.zeros(node.num_channels, dtype=np.int64)
-            for source, link in zip(node.inputs, node.links, strict=True):
-                own = np.maximum(own, link.labels(carried[source]))
+            for source, dependency in zip(node.inputs, node.dependencies, strict=True):
+                own = np.maximum(own, dependency.labels(carried[source]))
             carried.append(own)
         else:
             carried.append(np.zeros(node.num_channels, dtype=np.int64))
@@ -109,7 +110,7 @@ def _carried_scales(network: Network) -> list[Indices]:
 
 def _is_norm_of_channels(node: Node) -> bool:
     """Whether a node is a BatchNorm whose statistics are those of channels, not of rows that are as many."""
-    return node.operation.kind in NORMS and not node.whole
+    return is_of(node.operation, Family.BATCH_NORM) and not node.keeps_all
 
 
 def _scale_statistics(state: dict[str, Tensor], path: str, factors: Tensor, epsilon: float) -> None:

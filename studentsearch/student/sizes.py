@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from studentsearch.graph.network import Argument, Network, Node
-from studentsearch.graph.passages import Step, num_spatial_axes, reduced_axes, reduction
-from studentsearch.graph.rules import POOLS, rule_of
-from studentsearch.graph.weighted import CONVOLUTIONS, TRANSPOSED
+from studentsearch.graph.network import Argument, Network, Node, Operation
+from studentsearch.graph.operations.operation_record import Family
+from studentsearch.graph.operations.propagation import Applied, num_spatial_axes
+from studentsearch.graph.operations.reduction import reduced_axes
+from studentsearch.graph.operations.table import has_window, is_of
 from studentsearch.student.extents import ExtentsOf
 from studentsearch.student.windows import is_same_for_all, window_of, window_to
 
@@ -53,6 +54,34 @@ def constant_size(network: Network, extents: ExtentsOf, node: Node, computed: fr
     return Size(anchor=0, sizes=positions(node), made_for=() if is_fixed else positions(image))
 
 
+def constant_operation(
+    node: Node, size: Size, *, num_channels: int, like_axis: int, border: tuple[int, ...]
+) -> Operation:
+    """The layer that lays a constant out.
+
+    Args:
+        node: The node that is a constant.
+        size: Where it has its size from.
+        num_channels: Its channels that are left.
+        like_axis: The axis of channels of the tensor that gives the size, counted with the batch.
+        border: For every spatial axis how many positions at either end have numbers of their own.
+
+    Returns:
+        A `Constant`.
+    """
+    arguments: dict[str, Argument] = {
+        "num_channels": num_channels,
+        "axis": node.axis + 1,
+        "rank": len(node.shape) + 1,
+        "like_axis": like_axis,
+        "windows": size.windows,
+        "sizes": size.sizes,
+        "made_for": size.made_for,
+        **({"border": border} if border else {}),
+    }
+    return Operation(kind="Constant", arguments=arguments)
+
+
 def positions(node: Node) -> tuple[int, ...]:
     """The sizes of a node's axes but that of channels."""
     return (*node.shape[: node.axis], *node.shape[node.axis + 1 :])
@@ -85,21 +114,21 @@ def _sizes_of_others(network: Network, extents: ExtentsOf, node: Node, computed:
 
 def _windows(node: Node, inputs: list[Node]) -> list[Argument] | None:
     """The windows of one node, None where its positions do not follow from those of its first input by windows."""
-    arguments, kind, name = node.operation.arguments, node.operation.kind, node.operation.name
+    arguments, kind = node.operation.arguments, node.operation.kind
     if kind == "Constant":
         given = arguments["windows"]
         return list(given) if isinstance(given, tuple) and not arguments["sizes"] else None
-    if kind in CONVOLUTIONS | TRANSPOSED | POOLS and arguments.get("padding") != "same":
+    if has_window(node.operation) and arguments.get("padding") != "same":
         has_channels_first = node.axis == inputs[0].axis == 0 and len(node.shape) == (num_spatial_axes(kind) or 0) + 1
         return [window_of(node)] if has_channels_first else None
     before, after = (positions(inputs[0]), positions(node)) if inputs else ((), ())
     if not inputs or inputs[0].axis != node.axis or len(before) != len(after):
         return None
-    if rule_of(node.operation) is reduction:
-        reduced = reduced_axes(Step(operation=node.operation, sources=(inputs[0],), shape=node.shape))
+    if is_of(node.operation, Family.REDUCTION):
+        reduced = reduced_axes(Applied(operation=node.operation, sources=(inputs[0],), shape=node.shape))
         kept = [axis for axis in range(len(node.shape)) if axis != node.axis]
         return [window_to(tuple(1 if axis in reduced else None for axis in kept))]
-    if "Pad" in kind or name.endswith(".pad"):
+    if is_of(node.operation, Family.PADDING):
         cut_off = [old - new for old, new in zip(before, after, strict=True)]
         ones = (1,) * len(cut_off)
         return [(*ones, *ones, *cut_off, *ones, 2)]

@@ -8,7 +8,7 @@ from studentsearch.graph import layers
 from studentsearch.graph.arguments import INPUT, Argument, write
 from studentsearch.graph.named_tuples import named_tuples
 from studentsearch.graph.names import is_attribute
-from studentsearch.graph.owners import TENSOR_ROLES
+from studentsearch.graph.recording.owners import TENSOR_ROLES
 from studentsearch.printable import docstring
 from studentsearch.student.spec import Step, StudentSpec
 

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from torch import fx, nn
 
 from studentsearch.errors import UnsupportedGraphError
-from studentsearch.graph.describe import layer_class, make_layer
+from studentsearch.graph.layer_classes import layer_class, make_layer
 from studentsearch.graph.layers import Select
-from studentsearch.graph.network import STATEFUL, Network, Node
+from studentsearch.graph.network import Network, Node
+from studentsearch.graph.operations.table import record_of
 from studentsearch.student.build import add_step, answer
 from studentsearch.student.spec import Step
-
-_WITHOUT_LAYER = frozenset({"Input", "Parameter", "Concat", "Add", "Call", "Output"})
 
 
 def tapped(module: nn.Module, network: Network, nodes: Sequence[str]) -> fx.GraphModule:
@@ -54,13 +53,14 @@ def tapped(module: nn.Module, network: Network, nodes: Sequence[str]) -> fx.Grap
 
 def _path(module: nn.Module, node: Node, extra: nn.Module) -> str:
     """Where the layer of a node stands: in the module, or among the extra ones, which have no weights."""
-    if node.operation.kind in _WITHOUT_LAYER:
+    if not node.operation.is_layer:
         return node.path
     path = node.path or node.name
     if _computes(_submodule(module, path), node):
         return path
     layer = layer_class(node.operation.kind)
-    if layer is None or node.operation.kind in STATEFUL:
+    record = record_of(node.operation)
+    if layer is None or (record is not None and record.has_tensors):
         raise UnsupportedGraphError(
             f"{path}: the module has no layer {node.operation.kind} there, the trace has; "
             "trace the module itself, or name no feature points"

@@ -7,18 +7,17 @@ from collections.abc import Set as AbstractSet
 
 from studentsearch.errors import UnsupportedGraphError
 from studentsearch.graph.arguments import INPUT, Argument, argument_problem
-from studentsearch.graph.describe import constructor_arguments, layer_class
+from studentsearch.graph.layer_classes import constructor_arguments, layer_class
 from studentsearch.graph.named_tuples import mentions_named, named_tuples
 from studentsearch.graph.names import is_attribute, is_step_name, path_problem
 from studentsearch.graph.network import Operation
-from studentsearch.graph.permitted import is_permitted
+from studentsearch.graph.operations.table import is_permitted
 from studentsearch.student.build import WHOLE_NUMBERS
 from studentsearch.student.spec import Step, StudentSpec
 
 MAX_ENTRIES = 2**28
 """Bound on the numbers of one tensor of one image, 1 GB in float32; for the largest images of ImageNet's networks it is
 13 million."""
-_PATHLESS = frozenset({"Input", "Concat", "Add", "Output", "Call"})
 _PLAIN_ARGUMENTS = {"Input": (), "Add": (), "Concat": ("axis",), "Parameter": ("shape", "is_trainable")}
 
 
@@ -58,14 +57,14 @@ def _step_problem(step: Step, known: AbstractSet[str]) -> str | None:
         return f"reads {unknown!a:.80}, which no step before it computes"
     if not is_permitted(step.operation):
         return (
-            f"the operation {step.operation.name!a:.80} has no rule and is none that a student may keep whole "
-            "(studentsearch.graph.rules.use_rule teaches one)"
+            f"the operation {step.operation.name!a:.80} has no record and is none that a student may contain "
+            "(studentsearch.graph.operations.table.use_operation teaches one)"
         )
     return _path_problem(step) or _arguments_problem(step.operation, len(step.inputs), known)
 
 
 def _path_problem(step: Step) -> str | None:
-    if step.operation.kind in _PATHLESS:
+    if not step.operation.has_path:
         return "has a module path, which its kind has not" if step.path else None
     found = path_problem(step.path)
     return None if found is None else f"its module path holds {found}"
@@ -85,8 +84,7 @@ def _arguments_problem(operation: Operation, num_inputs: int, known: AbstractSet
             return _plain_problem(operation)
         case kind:
             layer = layer_class(kind)
-            names = frozenset[str]() if layer is None else constructor_arguments(layer)
-            return _named_problem(operation, names, 0)
+            return _named_problem(operation, set() if layer is None else set(constructor_arguments(layer)), 0)
 
 
 def _plain_problem(operation: Operation) -> str | None:

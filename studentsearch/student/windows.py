@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from studentsearch.graph.network import Argument, Node
-from studentsearch.graph.weighted import TRANSPOSED
+from studentsearch.graph.operations.operation_record import Family
+from studentsearch.graph.operations.table import is_of
 
 _WIDER_THAN_IMAGES = 2**20
 
@@ -33,7 +34,7 @@ def window_of(node: Node) -> Argument:
         )
     )
     rounding = int(arguments.get("ceil_mode") is True)
-    if node.operation.kind in TRANSPOSED:
+    if is_of(node.operation, Family.TRANSPOSED_CONVOLUTION):
         added = node.operation.integers("output_padding")
         rounding, paddings = 2, tuple(2 * one - more for one, more in zip(paddings, added, strict=True))
     return (*kernels, *strides, *paddings, *dilations, rounding)

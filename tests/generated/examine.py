@@ -16,13 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from studentsearch.errors import UnsupportedGraphError
+from studentsearch.graph.dependencies import Mask
 from studentsearch.graph.gates import gate_sites, num_gates, scale_weights
-from studentsearch.graph.links import Mask
 from studentsearch.graph.liveness import liveness
 from studentsearch.graph.macs import count_macs
 from studentsearch.graph.network import Node
+from studentsearch.graph.operations.table import is_reader
 from studentsearch.graph.trace import Traced, trace_with_state
-from studentsearch.graph.weighted import is_reader
 from studentsearch.records.counts import Counts, CutCheck
 from studentsearch.records.origin import Origin
 from studentsearch.records.student import StudentFacts
@@ -315,6 +315,6 @@ def _insist(is_right: bool, otherwise: str) -> None:
 def _described(traced: Traced) -> object:
     """All that a trace says, as plain values."""
     return [
-        (node.name, node.path, node.operation, node.inputs, node.shape, node.axis, node.work, node.whole)
+        (node.name, node.path, node.operation, node.inputs, node.shape, node.axis, node.unit_macs, node.keeps_all)
         for node in traced.network.nodes
     ]

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from studentsearch.graph.dependencies import Mask
 from studentsearch.graph.gates import GateSite
-from studentsearch.graph.links import Mask
 from studentsearch.graph.network import Network
-from studentsearch.graph.weighted import is_reader
+from studentsearch.graph.operations.table import is_reader
 
 _READING = {
     **{f"conv{n}d": 1 for n in (1, 2, 3)},

@@ -7,14 +7,12 @@ import pytest
 import torch
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from operation_names import FOLLOWED, LAYER_CALLS, MOVEMENTS
 
 from studentsearch.errors import UnsupportedGraphError
-from studentsearch.graph.arguments import function_name
-from studentsearch.graph.describe import WEIGHTED_CALLS
 from studentsearch.graph.liveness import liveness
-from studentsearch.graph.movement import MOVEMENTS, PIECES
-from studentsearch.graph.record import record
-from studentsearch.graph.rules import RULES
+from studentsearch.graph.recording.encoding import function_name
+from studentsearch.graph.recording.record import record
 from studentsearch.graph.trace import trace
 
 from .draft import Draft
@@ -54,7 +52,7 @@ def test_more_generated_networks_are_cut_exactly_or_refused_in_words(program: Pr
 
 
 def test_the_table_has_every_operation_with_a_rule() -> None:
-    known = RULES.keys() | MOVEMENTS | PIECES | WEIGHTED_CALLS.keys()
+    known = FOLLOWED | MOVEMENTS | LAYER_CALLS
     assert known - OPERATIONS.keys() == _NOT_WRITTEN
     assert OPERATIONS.keys() <= known | {"Tensor.reshape_as"}  # which is followed as a reshape
 

@@ -7,18 +7,17 @@ from collections.abc import Callable, Mapping
 import torch
 import torch.nn.functional as F
 from micro_nets import Forward, MicroNet, conv, linear, parameter, randomised
+from operation_names import FOLLOWED, LAYER_CALLS, MOVEMENTS
 from torch import Tensor, nn
 from torchvision.ops import StochasticDepth
 
 from studentsearch.graph.arguments import resolve
-from studentsearch.graph.describe import WEIGHTED_CALLS, layer_class
-from studentsearch.graph.movement import MOVEMENTS, PIECES
-from studentsearch.graph.passages import num_spatial_axes
-from studentsearch.graph.rules import RULES
+from studentsearch.graph.layer_classes import layer_class
+from studentsearch.graph.operations.propagation import num_spatial_axes
 
 Operation = Callable[[Tensor, Tensor], object]
 PASSED_ON = ("Tensor.contiguous", "torch.clone", "torch.detach", "Tensor.to", "Tensor.float")
-LISTED = frozenset({*RULES, *MOVEMENTS, *PIECES, *WEIGHTED_CALLS, *PASSED_ON} - {"Constant", "Output"})
+LISTED = frozenset({*FOLLOWED, *MOVEMENTS, *LAYER_CALLS, *PASSED_ON} - {"Constant", "Output"})
 """Only students have constants, and every network has an output."""
 
 CHANNELS = 6
@@ -154,31 +153,31 @@ _CALLS: dict[str, Operation] = {
 
 def weighted(name: str) -> tuple[dict[str, Tensor], Callable[[nn.Module, Tensor], object]]:
     """The parameters of a functional call with weights, and the call."""
-    function, kind = resolve(name), WEIGHTED_CALLS[name].kind
+    function, kind = resolve(name), name.rpartition(".")[2]
     outputs = 5
     match kind:
-        case "Linear":
+        case "linear":
             shapes = {"weight": (outputs, 8), "bias": (outputs,)}
-        case "BatchNorm":
+        case "batch_norm":
             zeros, ones = torch.zeros(CHANNELS).double(), torch.ones(CHANNELS).double()
             tensors = {"mean": zeros, "var": ones, "weight": parameter(CHANNELS), "bias": parameter(CHANNELS)}
             if name == "torch.batch_norm":
                 return tensors, lambda m, x: function(x, m.weight, m.bias, m.mean, m.var, False, 0.1, 1e-5, False)
             return tensors, lambda m, x: function(x, m.mean, m.var, m.weight, m.bias)
-        case "InstanceNorm":
+        case "instance_norm":
             if name == "torch.instance_norm":
                 run = lambda m, x: function(x, m.weight, None, None, None, True, 0.1, 1e-5, False)  # noqa: E731
                 return {"weight": parameter(CHANNELS)}, run
             return {"weight": parameter(CHANNELS)}, lambda m, x: function(x, weight=m.weight)
-        case "LayerNorm" | "RMSNorm":
+        case "layer_norm" | "rms_norm":
             return {"weight": parameter(8, 8)}, lambda m, x: function(x, (8, 8), m.weight)
-        case "GroupNorm":
+        case "group_norm":
             return {"weight": parameter(CHANNELS)}, lambda m, x: function(x, 2, m.weight)
-        case "PReLU":
+        case "prelu":
             return {"weight": parameter(CHANNELS)}, lambda m, x: function(x, m.weight)
         case _:
             spatial = num_spatial_axes(kind) or 2
-            channels = (CHANNELS, outputs) if "Transpose" in kind else (outputs, CHANNELS)
+            channels = (CHANNELS, outputs) if "transpose" in kind else (outputs, CHANNELS)
             shapes = {"weight": (*channels, *[3] * spatial), "bias": (outputs,)}
             tensors = {role: parameter(*shape) for role, shape in shapes.items()}
             return tensors, lambda m, x: function(of_rank(x, spatial), m.weight, m.bias, 1, 1)
@@ -220,7 +219,7 @@ def listed_net(name: str) -> MicroNet:
         The net.
     """
     own: dict[str, nn.Module | Tensor] = {}
-    if name in WEIGHTED_CALLS:
+    if name in LAYER_CALLS:
         tensors, run = weighted(name)
         own |= tensors
     elif name in _CALLS or "." in name:

@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, fx
 
 from studentsearch.errors import UnsupportedGraphError
-from studentsearch.graph.arguments import decode, encode, function_name, resolve, write
+from studentsearch.graph.arguments import decode, resolve, write
+from studentsearch.graph.recording.encoding import encode, function_name
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from torchvision.ops import stochastic_depth
 
 from studentsearch.errors import UnsupportedGraphError
 from studentsearch.graph.layers import StochasticDepth
-from studentsearch.graph.record import record
+from studentsearch.graph.recording.record import record
 from studentsearch.student.plain import plain_network
 from studentsearch.student.source import model_source
 

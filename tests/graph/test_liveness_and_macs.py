@@ -8,7 +8,7 @@ from torch import nn
 
 from studentsearch.graph.liveness import liveness
 from studentsearch.graph.macs import full_macs, macs_saved_by_gate
-from studentsearch.graph.weighted import is_grouped
+from studentsearch.graph.operations.table import is_grouped
 
 
 @pytest.fixture(params=SMALL_NETS, ids=lambda net: net.__name__)

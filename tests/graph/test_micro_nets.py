@@ -10,10 +10,11 @@ import msgspec
 import pytest
 import torch
 from micro_case import EXACT, Case, answers, assert_near, exported, pictures, tensors_of, written
+from operation_names import FOLLOWED, RECORDS
 from rule_nets import NETS
 from torch import Tensor
 
-from studentsearch.graph.rules import RULES, rule_of
+from studentsearch.graph.operations.table import record_of
 from studentsearch.records.architecture import ArchitectureRecord
 from studentsearch.student.build import build_with_weights
 from studentsearch.student.counts import is_counted_by_thop, thop_macs, torch_flops
@@ -38,8 +39,10 @@ def some_gates(case: Case) -> Tensor:
 
 
 def test_every_rule_is_used_by_a_net() -> None:
-    used = {rule_of(node.operation) for name in NETS for node in case_of(name).network.nodes}
-    assert {name for name, rule in RULES.items() if rule not in used} == {"Constant"}  # only students have it
+    records = {record_of(node.operation) for name in NETS for node in case_of(name).network.nodes}
+    used = {record.propagate for record in records if record is not None}
+    ungated = {record.name for record in RECORDS if record.propagate not in used}
+    assert ungated & FOLLOWED == {"Constant"}  # only students have it
 
 
 def test_open_gates_are_the_module(case: Case) -> None:

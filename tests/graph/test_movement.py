@@ -4,27 +4,23 @@ import torch
 from torch import Tensor
 
 from studentsearch.graph.arguments import BATCH, INPUT
-from studentsearch.graph.links import same
-from studentsearch.graph.movement import (
-    MOVEMENTS,
-    Moved,
-    moves_batch,
-    numbers,
-    passage,
-    picked_channels,
-    regrouped,
-    run,
-    with_batch_first,
-)
+from studentsearch.graph.dependencies import same
 from studentsearch.graph.network import Node, Operation, call
+from studentsearch.graph.operations.movements import moving, numbers, run
+from studentsearch.graph.operations.propagation import Applied, Propagation
+from studentsearch.graph.operations.table import is_movement
+from studentsearch.graph.recording.movement import Moved, moves_batch, picked_channels, regrouped, with_batch_first
 
 X = (INPUT, 0)
 
 
 def node(*shape: int, axis: int = 0) -> Node:
-    return Node(
-        index=0, name="x", path="", operation=Operation(kind="Input"), inputs=(), shape=shape, axis=axis, links=()
-    )
+    operation = Operation(kind="Input")
+    return Node(index=0, name="x", path="", operation=operation, inputs=(), shape=shape, axis=axis)
+
+
+def propagation(operation: Operation, source: Node) -> Propagation:
+    return moving(Applied(operation=operation, sources=(source,), shape=()))
 
 
 def moved(source: Node, *operations: Operation) -> Moved:
@@ -72,31 +68,31 @@ def test_channels_are_found_behind_a_permutation() -> None:
 
 def test_a_permutation_takes_channels_along() -> None:
     operation = call("torch.permute", X, (0, 2, 3, 1))
-    way = passage(operation, node(6, 4, 5), run(operation, numbers((6, 4, 5))))
-    assert way.axis == 2
-    assert way.links[0].is_identity
-    assert not way.whole
+    found = propagation(operation, node(6, 4, 5))
+    assert found.axis == 2
+    assert found.dependencies[0].is_identity
+    assert not found.keeps_all
 
 
 def test_a_flatten_spreads_each_channel() -> None:
     operation = call("torch.flatten", X, 1)
-    way = passage(operation, node(3, 2, 2), run(operation, numbers((3, 2, 2))))
-    assert way.links[0].labels(np.arange(3)).tolist() == [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2]
+    found = propagation(operation, node(3, 2, 2))
+    assert found.dependencies[0].labels(np.arange(3)).tolist() == [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2]
 
 
 def test_pixel_shuffle_gathers_channels() -> None:
     operation = Operation(kind="PixelShuffle", arguments={"upscale_factor": 2})
-    way = passage(operation, node(8, 2, 2), run(operation, numbers((8, 2, 2))))
-    assert way.links[0].sources is not None
-    assert way.links[0].sources.tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    found = propagation(operation, node(8, 2, 2))
+    assert found.dependencies[0].sources is not None
+    assert found.dependencies[0].sources.tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]]
 
 
 def test_what_is_not_followed_is_whole() -> None:
     operation = call("torch.roll", X, 1)  # over all entries, so that channels mix
-    way = passage(operation, node(3, 2), run(operation, numbers((3, 2))))
-    assert way.whole == "picks channels in a way that is not followed"
-    assert way.ties is not None
-    assert not way.ties.any()
+    found = propagation(operation, node(3, 2))
+    assert found.keeps_all == "picks channels in a way that is not followed"
+    assert found.coupled is not None
+    assert not found.coupled.any()
 
 
 @pytest.mark.parametrize(
@@ -114,7 +110,7 @@ def test_a_reshape_is_flattens_and_unflattens(before: tuple[int, ...], after: tu
     x = torch.randn(3, *before)
     result: Tensor = x
     for operation in regrouped(before, after):
-        assert operation.name in MOVEMENTS
+        assert is_movement(operation)
         arguments = operation.arguments["arguments"]
         assert isinstance(arguments, tuple)
         function = {"torch.flatten": torch.flatten, "torch.unflatten": torch.unflatten}[operation.name]
@@ -146,7 +142,7 @@ def test_multiples_of_the_batch_are_noticed() -> None:
     assert not moves_batch("reshape")
 
 
-def test_an_identity_is_the_same_link() -> None:
+def test_an_identity_is_the_same_dependency() -> None:
     operation = call("torch.unsqueeze", X, -1)
-    way = passage(operation, node(3, 2), run(operation, numbers((3, 2))))
-    assert way.links[0].sources is same(3).sources
+    found = propagation(operation, node(3, 2))
+    assert found.dependencies[0].sources is same(3).sources

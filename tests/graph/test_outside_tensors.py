@@ -12,7 +12,8 @@ from micro_nets import conv, linear, norm, parameter
 from torch import Tensor, nn
 
 from studentsearch.errors import UnsupportedGraphError
-from studentsearch.graph.gates import gate_sites, left_whole
+from studentsearch.graph.channels import reused_layers
+from studentsearch.graph.gates import gate_sites, ungated_layers
 from studentsearch.graph.trace import trace
 from studentsearch.student.plain import plain_network
 
@@ -135,7 +136,7 @@ def test_a_tensor_stays_one_where_it_is_cut_alike_and_becomes_two_elsewhere() ->
 def test_a_layer_whose_weight_an_operation_reads_is_left_whole() -> None:
     network = trace(WITH_A_LAYER["linear weight"]().module, (3, 8, 8))
     assert ("l", "an operation reads its weight as well") in [
-        (layer.path, layer.reason) for layer in left_whole(network, gate_sites(network))
+        (layer.path, layer.reason) for layer in ungated_layers(network, gate_sites(network))
     ]
 
 
@@ -158,7 +159,7 @@ def test_one_kernel_called_with_other_arguments_is_refused() -> None:
         match=r"^conv2d_1: kernel.*computes otherwise \(dilation \(1, 1\) here, \(2, 2\) there\); .* give it a copy",
     ):
         trace(Two(padding=2, dilation=2), (3, 8, 8))
-    assert trace(Two(padding=1), (3, 8, 8)).reused
+    assert reused_layers(trace(Two(padding=1), (3, 8, 8)))
 
 
 def test_a_tensor_that_forward_makes_is_one_of_its_own() -> None:

@@ -10,11 +10,11 @@ from torch.nn.utils import parametrizations, parametrize
 
 from studentsearch.errors import UnsupportedGraphError
 from studentsearch.graph.layers import Select
-from studentsearch.graph.record import BATCH, Recording, record
+from studentsearch.graph.recording.record import RECORDED_BATCH, Recording, record
 
 
 def replay(recording: Recording, *inputs: Tensor) -> object:
-    """What the recorded calls compute, with `BATCH` replaced by the images at hand."""
+    """What the recorded calls compute, with `RECORDED_BATCH` replaced by the images at hand."""
     num_images = inputs[0].shape[0]
     results: dict[fx.Node, object] = {}
     images = iter(inputs)
@@ -22,8 +22,8 @@ def replay(recording: Recording, *inputs: Tensor) -> object:
     def real(argument: object) -> object:
         if isinstance(argument, fx.Node):
             return results[argument]
-        is_batch = type(argument) is int and argument != 0 and argument % BATCH == 0
-        return argument // BATCH * num_images if is_batch else argument
+        is_batch = type(argument) is int and argument != 0 and argument % RECORDED_BATCH == 0
+        return argument // RECORDED_BATCH * num_images if is_batch else argument
 
     for node in recording.graph.nodes:
         args = fx.node.map_aggregate(node.args, real)
@@ -103,13 +103,13 @@ def test_every_node_knows_shape_path_and_line() -> None:
     recording = record(net(shuffled), SHAPE)
     by_name = {node.name: node for node in recording.graph.nodes}
     assert [tuple(node.meta["value"].shape) for node in recording.graph.nodes] == [
-        (BATCH, 4, 6, 6),
-        (BATCH, 6, 6, 6),
-        (BATCH, 2, 3, 6, 6),
-        (BATCH, 3, 2, 6, 6),
-        (BATCH, 3, 2, 6, 6),
-        (BATCH, 6, 6, 6),
-        (BATCH, 6, 6, 6),
+        (RECORDED_BATCH, 4, 6, 6),
+        (RECORDED_BATCH, 6, 6, 6),
+        (RECORDED_BATCH, 2, 3, 6, 6),
+        (RECORDED_BATCH, 3, 2, 6, 6),
+        (RECORDED_BATCH, 3, 2, 6, 6),
+        (RECORDED_BATCH, 6, 6, 6),
+        (RECORDED_BATCH, 6, 6, 6),
     ]
     assert by_name["conv"].meta["path"] == ""
     assert by_name["conv"].meta["line"] == ""

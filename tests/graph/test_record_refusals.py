@@ -9,7 +9,7 @@ from recorded_nets import SHAPE, Body, net
 from torch import Tensor, nn
 
 from studentsearch.errors import UnsupportedGraphError
-from studentsearch.graph.record import record
+from studentsearch.graph.recording.record import record
 
 
 def assigned(_: Body, x: Tensor) -> Tensor:

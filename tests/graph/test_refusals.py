@@ -1,4 +1,4 @@
-"""What cannot be followed: the message names place, finding and cure; what is harmless is left whole."""
+"""What cannot be followed: the message names location, finding and cure; what is harmless keeps all channels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rule_nets import NETS
 from torch import Tensor, nn
 
 from studentsearch.errors import UnsupportedGraphError
-from studentsearch.graph.gates import LeftWhole, gate_sites, left_whole
+from studentsearch.graph.gates import UngatedLayer, gate_sites, ungated_layers
 from studentsearch.graph.network import Network
 from studentsearch.graph.trace import trace
 from studentsearch.student.plain import plain_network
@@ -31,7 +31,7 @@ def net(function: Callable[..., object], **layers: nn.Module | Tensor) -> nn.Mod
 
 
 def whole_parts(network: Network) -> dict[str, str]:
-    return {part.path: part.reason for part in left_whole(network, gate_sites(network))}
+    return {part.path: part.reason for part in ungated_layers(network, gate_sites(network))}
 
 
 def control_flow(_: nn.Module, x: Tensor) -> Tensor:
@@ -71,7 +71,8 @@ REFUSED: dict[str, tuple[nn.Module, str]] = {
     "operation": (
         net(lambda _, x: torch.cumsum(x, 1)),
         r"^body\.cumsum: the operation torch\.cumsum has no rule and reads channels that may be cut; "
-        r'leave it whole with --skip "body\.cumsum", or teach a rule \(studentsearch\.graph\.rules\.use_rule\)$',
+        r'keep all channels with --skip "body\.cumsum", or teach its record '
+        r"\(studentsearch\.graph\.operations\.table\.use_operation\)$",
     ),
     "layer of torch": (
         net(lambda m, x: m.swap(x, x), swap=nn.Bilinear(8, 8, 8)),
@@ -137,10 +138,10 @@ def test_skipped_layers_have_no_gates_and_keep_their_channels() -> None:
     network = trace(module, *NETS["residual"].shapes, skip=["one", "norm2"])
     sites = gate_sites(network)
     assert [site.path for site in sites] == ["before", "two", "after", "head"]
-    assert left_whole(network, sites) == (
-        LeftWhole(path="stem", reason="reads the image"),
-        LeftWhole(path="one", reason="skipped"),
-        LeftWhole(path="norm2", reason="skipped"),
+    assert ungated_layers(network, sites) == (
+        UngatedLayer(path="stem", reason="reads the image"),
+        UngatedLayer(path="one", reason="skipped"),
+        UngatedLayer(path="norm2", reason="skipped"),
     )
 
 

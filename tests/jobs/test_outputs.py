@@ -36,7 +36,7 @@ from studentsearch.api import (
 )
 from studentsearch.cli.main import main
 from studentsearch.errors import InterruptedRunError, RunFolderError, UsageError
-from studentsearch.graph.gates import gate_sites, left_whole
+from studentsearch.graph.gates import gate_sites, ungated_layers
 from studentsearch.graph.liveness import liveness
 from studentsearch.graph.outputs import name_logits, network_outputs, network_place
 from studentsearch.graph.trace import trace
@@ -251,7 +251,7 @@ def test_no_gate_closes_what_only_other_outputs_read():
     gated = {place: [site.path for site in gate_sites(found)] for place, found in by_place.items()}
     assert gated == {"aux": ["aux_conv", "aux"], "out": ["conv", "head"]}
     found = by_place["out"]
-    assert {layer.path for layer in left_whole(found, gate_sites(found))} == {"stem", "aux_conv", "aux"}
+    assert {layer.path for layer in ungated_layers(found, gate_sites(found))} == {"stem", "aux_conv", "aux"}
     closed = np.zeros(sum(site.num_gates for site in gate_sites(found)), dtype=np.bool_)
     alive = liveness(found, gate_sites(found), closed)
     names = {node.name: node.index for node in found.nodes}

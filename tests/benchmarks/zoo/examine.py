@@ -20,7 +20,7 @@ from rows import Outcome
 from torch import Tensor, nn
 
 from studentsearch.errors import UnsupportedGraphError
-from studentsearch.graph.gates import gate_sites, left_whole, num_gates
+from studentsearch.graph.gates import gate_sites, num_gates, ungated_layers
 from studentsearch.graph.macs import full_macs
 from studentsearch.student.counts import torch_flops
 from studentsearch.student.plain import PlainNetwork, plain_network
@@ -72,7 +72,7 @@ class _Examination:
         self._notes: list[str] = []
         self._large: list[str] = []
         network, sites = plain.network, gate_sites(plain.network)
-        self._whole = len(left_whole(network, sites))
+        self._whole = len(ungated_layers(network, sites))
         own, state = module.state_dict(), plain.module.state_dict()
         changed = {site.weight_name for site in sites} | {name for name in state if is_statistic(name)}
         self._is_original = all(name in own and own[name].shape == state[name].shape for name in changed)

@@ -6,25 +6,22 @@ from dataclasses import replace
 
 from studentsearch.errors import UnsupportedGraphError
 from studentsearch.graph.arguments import Argument
-from studentsearch.graph.functional import MIXED
-from studentsearch.graph.movement import (
+from studentsearch.graph.names import step_name
+from studentsearch.graph.network import Node, Operation
+from studentsearch.graph.operations.movements import moving, numbers, run
+from studentsearch.graph.operations.propagation import Applied, Propagation
+from studentsearch.graph.operations.structure import selection
+from studentsearch.graph.operations.table import has_reading_weight, movement_of
+from studentsearch.graph.recording.movement import (
     Moved,
-    is_regrouping,
     moves_batch,
-    numbers,
     of_any_size,
-    passage,
     picked_channels,
     picks_at_every_size,
     regrouping,
-    run,
     with_batch_first,
 )
-from studentsearch.graph.names import step_name
-from studentsearch.graph.network import Node, Operation
-from studentsearch.graph.passages import Passage, Step
-from studentsearch.graph.rules import rule_of
-from studentsearch.graph.weighted import READERS
+from studentsearch.graph.recording.recorded_calls import MIXED
 
 
 class NodeWriter:
@@ -60,7 +57,7 @@ class NodeWriter:
         if value.entries.shape[0] != 1 or moves_batch(_all_arguments(value.operation)):
             raise UnsupportedGraphError(MIXED)
         source = value.base if value.parent is None else self.moved(value.parent)
-        if is_regrouping(value.operation):
+        if movement_of(value.operation).regroups:
             for operation in regrouping(value.operation, source, value.shape):
                 source = self._moved_node(of_any_size(operation, source), source)
             return source
@@ -71,9 +68,10 @@ class NodeWriter:
         return self._moved_node(value.operation, source)
 
     def _moved_node(self, operation: Operation, source: Node) -> Node:
-        entries = run(operation, numbers(source.shape))
-        name = operation.name.rpartition(".")[2].lower()
-        return self.write(name, operation, (source,), passage(operation, source, entries), tuple(entries.shape[1:]))
+        applied = Applied(
+            operation=operation, sources=(source,), shape=tuple(run(operation, numbers(source.shape)).shape[1:])
+        )
+        return self.write(operation.name.rpartition(".")[2].lower(), applied, moving(applied))
 
     def select(self, source: Node, channels: tuple[int, ...]) -> Node:
         """The node of some channels of another.
@@ -89,32 +87,28 @@ class NodeWriter:
             return source
         operation = Operation(kind="Select", arguments={"channels": channels, "axis": source.axis + 1})
         shape = (*source.shape[: source.axis], len(channels), *source.shape[source.axis + 1 :])
-        rule = rule_of(operation)
-        assert rule is not None
-        step = Step(operation=operation, sources=(source,), shape=shape)
-        return self.write("select", operation, (source,), rule(step), shape)
+        applied = Applied(operation=operation, sources=(source,), shape=shape)
+        return self.write("select", applied, selection(applied))
 
     def write(
         self,
         name: str,
-        operation: Operation,
-        sources: tuple[Node, ...],
-        way: Passage,
-        shape: tuple[int, ...],
+        applied: Applied,
+        propagation: Propagation,
         *,
+        macs: int = 0,
         path: str = "",
-        place: str = "",
+        location: str = "",
     ) -> Node:
         """Add a node.
 
         Args:
             name: Made unique by a number where it is taken.
-            operation: What it computes.
-            sources: The nodes it reads.
-            way: How channels pass.
-            shape: Its output without the batch.
+            applied: What it computes of which nodes.
+            propagation: How channels pass.
+            macs: Multiply-accumulates of one output channel; of a reader, of one output channel and one input entry.
             path: Module path of a layer or parameter.
-            place: Module path of the code that made the call.
+            location: Module path of the code that made the call.
 
         Returns:
             The node.
@@ -123,19 +117,19 @@ class NodeWriter:
             index=len(self.nodes),
             name=self._fresh(name),
             path=path,
-            operation=operation,
-            inputs=tuple(source.index for source in sources),
-            shape=shape,
-            axis=way.axis,
-            links=way.links,
-            ties=way.ties,
-            work=way.work,
-            place=place,
-            whole=way.whole,
+            operation=applied.operation,
+            inputs=tuple(source.index for source in applied.sources),
+            shape=applied.shape,
+            axis=propagation.axis,
+            dependencies=propagation.dependencies,
+            coupled=propagation.coupled,
+            unit_macs=macs,
+            location=location,
+            keeps_all=propagation.keeps_all,
         )
         self.nodes.append(node)
-        is_producer = operation.kind in READERS
-        self.has_reader.append(is_producer or any(self.has_reader[source.index] for source in sources))
+        is_producer = has_reading_weight(applied.operation)
+        self.has_reader.append(is_producer or any(self.has_reader[source.index] for source in applied.sources))
         return node
 
     def _fresh(self, name: str) -> str:

@@ -25,7 +25,7 @@ class _Runs:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Link:
+class ChannelDependency:
     """Which channels of an input each channel takes.
 
     Attributes:
@@ -93,6 +93,11 @@ class Link:
         return np.flatnonzero(can_be_computed[:num_channels])
 
     @property
+    def takes_one(self) -> bool:
+        """Whether every channel takes one channel of the input at most."""
+        return self.sources is None or self.sources.shape[1] == 1
+
+    @property
     def is_identity(self) -> bool:
         """Whether channel i takes channel i."""
         return self.sources is None
@@ -129,14 +134,14 @@ class Link:
         return rows[order], starts, targets
 
 
-def same(num_channels: int) -> Link:
+def same(num_channels: int) -> ChannelDependency:
     """Channel i takes channel i."""
-    return Link(sources=None, num_inputs=num_channels)
+    return ChannelDependency(sources=None, num_inputs=num_channels)
 
 
-def all_of(num_inputs: int, num_channels: int) -> Link:
+def all_of(num_inputs: int, num_channels: int) -> ChannelDependency:
     """Every channel takes every channel of the input."""
-    return Link(
+    return ChannelDependency(
         sources=np.broadcast_to(np.arange(num_inputs, dtype=np.int64), (num_channels, num_inputs)),
         num_inputs=num_inputs,
     )
@@ -149,7 +154,7 @@ def mask_of(channels: Indices, num_channels: int) -> Mask:
     return mask
 
 
-def taking(sources: Indices, num_inputs: int) -> Link:
+def taking(sources: Indices, num_inputs: int) -> ChannelDependency:
     """Channel i takes the channels of row i.
 
     Args:
@@ -157,9 +162,9 @@ def taking(sources: Indices, num_inputs: int) -> Link:
         num_inputs: Channels of the input.
 
     Returns:
-        The link, an identity where it is one.
+        The dependency, an identity where it is one.
     """
     rows = sources.reshape(len(sources), -1).astype(np.int64)
     if rows.shape[1] == 1 and len(rows) == num_inputs and np.array_equal(rows[:, 0], np.arange(num_inputs)):
         return same(num_inputs)
-    return Link(sources=rows, num_inputs=num_inputs)
+    return ChannelDependency(sources=rows, num_inputs=num_inputs)

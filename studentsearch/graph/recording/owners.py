@@ -12,9 +12,9 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 from studentsearch.errors import UnsupportedGraphError
-from studentsearch.graph.links import all_of
+from studentsearch.graph.dependencies import all_of
 from studentsearch.graph.network import Argument, Node, Operation
-from studentsearch.graph.weighted import is_reader
+from studentsearch.graph.operations.table import is_reader
 
 TENSOR_ROLES = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 """What the layers of torch.nn that may be cut call their tensors."""
@@ -132,7 +132,7 @@ class Owners:
         """The nodes of a network, tensors that a layer and an operation share under the layer's name alone.
 
         A gate scales the weight of its reader; where an operation reads that weight as well the gate would change more
-        than the layer's input, so such a layer is left whole.
+        than the layer's input, so such a layer keeps all channels.
 
         Args:
             nodes: All nodes, in order.
@@ -160,10 +160,10 @@ def _settled(node: Node, nodes: Sequence[Node], owned: Mapping[str, str], read: 
     num_inputs = nodes[node.inputs[0]].num_channels
     return replace(
         node,
-        links=(all_of(num_inputs, node.num_channels),),
-        ties=np.zeros(node.num_channels, dtype=np.int64),
-        work=node.work * num_inputs,
-        whole="an operation reads its weight as well",
+        dependencies=(all_of(num_inputs, node.num_channels),),
+        coupled=np.zeros(node.num_channels, dtype=np.int64),
+        unit_macs=node.unit_macs * num_inputs,
+        keeps_all="an operation reads its weight as well",
     )
 
 

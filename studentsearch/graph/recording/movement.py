@@ -6,43 +6,23 @@ Such an operation is run on the numbers of its input's entries. Where a chain of
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
-from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from studentsearch.graph.arguments import BATCH, INPUT, Argument, decode, resolve
-from studentsearch.graph.describe import layer_class, make_layer
-from studentsearch.graph.links import Indices, all_of, taking
+from studentsearch.graph.arguments import BATCH, INPUT, Argument
+from studentsearch.graph.dependencies import Indices
 from studentsearch.graph.network import Node, Operation, call
-from studentsearch.graph.passages import Passage, Step
-
-_REGROUPING = frozenset({"torch.reshape", "Tensor.reshape", "Tensor.view_as", "Tensor.reshape_as"}) | {
-    "torch.flatten",
-    "torch.unflatten",
-}
-_PERMUTING = frozenset({
-    *("torch.permute", "torch.transpose", "torch.swapaxes", "torch.swapdims", "torch.movedim", "torch.moveaxis"),
-})
-_COMMUTING = _PERMUTING | frozenset({
-    *("torch.squeeze", "torch.unsqueeze", "torch.flatten", "torch.unflatten", "torch.t", "Flatten", "Unflatten"),
-    *("torch.pixel_shuffle", "torch.pixel_unshuffle", "PixelShuffle", "PixelUnshuffle"),
-})
-_INDEXING = frozenset({
-    *("operator.getitem", "torch.narrow", "torch.select", "torch.flip", "torch.roll", "torch.channel_shuffle"),
-    *("Tensor.expand", "Tensor.repeat", "torch.tile", "torch.repeat_interleave", "ChannelShuffle"),
-    *("torch.broadcast_to", "torch.rot90", "torch.fliplr", "torch.flipud", "torch.index_select"),
-})
-PIECES = frozenset({"torch.chunk", "torch.split", "torch.tensor_split", "torch.unbind", "torch.split_with_sizes"})
-MOVEMENTS = _REGROUPING | _COMMUTING | _INDEXING | {"Flatten", "Unflatten"}
+from studentsearch.graph.operations.movements import channels_of, numbers, run
+from studentsearch.graph.operations.propagation import Applied
+from studentsearch.graph.operations.table import movement_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Moved:
-    """A tensor that is a node's entries in other places.
+    """A tensor that is a node's entries, moved.
 
     Attributes:
         base: The node.
@@ -74,7 +54,7 @@ def with_batch_first(moved: Moved) -> Moved:
         One whose parent has the batch first; `moved` itself where that needs no change or cannot be had.
     """
     parent = moved.parent
-    if parent is None or parent.operation.name not in _PERMUTING:
+    if parent is None or not movement_of(parent.operation).permutes:
         return moved
     before = numbers(parent.base.shape) if parent.parent is None else parent.parent.entries
     order = run(parent.operation, torch.empty(*range(2, before.dim() + 2))).shape
@@ -91,38 +71,12 @@ def with_batch_first(moved: Moved) -> Moved:
     return Moved(base=moved.base, entries=run(permute, chosen.entries), operation=permute, parent=chosen)
 
 
-def numbers(shape: tuple[int, ...]) -> Tensor:
-    """The entries of a tensor of one image, numbered: `[1, *shape]`."""
-    return torch.arange(math.prod(shape)).reshape(1, *shape)
-
-
-def run(operation: Operation, entries: Tensor) -> Tensor:
-    """A movement, done to numbers.
-
-    Args:
-        operation: One of `MOVEMENTS`, or a call of F.pad.
-        entries: `[1, ...]`.
-
-    Returns:
-        The moved numbers.
-    """
-    if layer_class(operation.kind) is not None:
-        return cast(Tensor, make_layer(operation)(entries))
-    arguments = cast(tuple[object, ...], decode(operation.arguments["arguments"], [entries], 1))
-    options = operation.arguments["options"]
-    assert isinstance(options, tuple)
-    named = {str(item[0]): decode(item[1], [entries], 1) for item in options if isinstance(item, tuple)}
-    if operation.name.endswith(".pad"):
-        named["value"] = -1
-    return cast(Tensor, resolve(operation.name)(*arguments, **named))
-
-
 def picked_channels(base: Node, entries: Tensor) -> Indices | None:
     """The channels that a chain of movements picks, None where it does anything else.
 
     Args:
         base: The node whose entries were moved.
-        entries: `[1, ...]`, their numbers in the new places.
+        entries: `[1, ...]`, their numbers in the new order.
 
     Returns:
         `[C']` indices on the node's axis of channels, -1 for zeros.
@@ -134,17 +88,17 @@ def picked_channels(base: Node, entries: Tensor) -> Indices | None:
     if [size for position, size in enumerate(entries.shape[1:]) if position != axis] != others:
         return None
     rows = _rows(entries[0], axis)
-    channels = _channels_of(rows[:, 0], base)
+    channels = channels_of(rows[:, 0], base)
     # Sizes may coincide (C = H = W), so every entry must stand where it stands in the channel that it is said to be of.
-    whole = _rows(numbers(base.shape)[0], axis)
-    expected = torch.where(channels[:, None] >= 0, whole[channels.clamp(min=0)], -1)
+    rows_of_base = _rows(numbers(base.shape)[0], axis)
+    expected = torch.where(channels[:, None] >= 0, rows_of_base[channels.clamp(min=0)], -1)
     return channels.numpy() if torch.equal(rows, expected) else None
 
 
 def picks_at_every_size(value: Moved, channels: Indices) -> bool:
     """Whether a chain of movements that picks channels of images of one size does so of larger ones.
 
-    An exchange of two axes of size 1, or a part as long as the whole, changes nothing at this size alone.
+    An exchange of two axes of size 1, or a part that is all of the axis, changes nothing at this size alone.
 
     Args:
         value: What was moved.
@@ -173,62 +127,6 @@ def _rows(entries: Tensor, axis: int) -> Tensor:
     return entries.movedim(axis, 0).reshape(entries.shape[axis], -1)
 
 
-def _channels_of(entries: Tensor, base: Node) -> Tensor:
-    """The channel of a node that each entry belongs to, -1 for a zero."""
-    stride = math.prod(base.shape[base.axis + 1 :])
-    return torch.where(entries >= 0, entries // stride % base.num_channels, -1)
-
-
-def passage(operation: Operation, source: Node, entries: Tensor) -> Passage:
-    """How channels pass through one movement that does more than pick channels.
-
-    Args:
-        operation: The movement.
-        source: The node that it reads.
-        entries: `[1, ...]`, the source's numbers in their new places.
-
-    Returns:
-        The passage; whole where what is left of the channels could not be moved by the same words.
-    """
-    labels = _channels_of(entries, source)[0]
-    axis, sources = _finest_axis(labels.numpy(), entries[0].numpy())
-    if sources is not None:
-        link = taking(sources, source.num_channels)
-        if operation.name in _COMMUTING or link.is_identity:
-            return Passage(axis=axis, links=(link,))
-    num_channels = labels.shape[0] if labels.dim() else 1
-    return Passage(
-        axis=0,
-        links=(all_of(source.num_channels, num_channels),),
-        ties=np.zeros(num_channels, dtype=np.int64),
-        whole="picks channels in a way that is not followed",
-    )
-
-
-def _finest_axis(labels: Indices, entries: Indices) -> tuple[int, Indices | None]:
-    """The longest axis whose slices hold one label each, or else labels that no other slice holds; and these labels."""
-    num_labels = len(np.unique(labels))
-    best: tuple[int, Indices | None] = (0, None)
-    for axis, size in enumerate(labels.shape):
-        rows = np.sort(np.moveaxis(labels, axis, 0).reshape(size, -1), axis=1)
-        is_new = np.ones_like(rows, dtype=np.bool_)
-        is_new[:, 1:] = rows[:, 1:] != rows[:, :-1]
-        counts = is_new.sum(axis=1)
-        if not np.all(counts == counts[0]) or (counts[0] > 1 and counts.sum() != num_labels):
-            continue
-        held = rows[is_new].reshape(size, -1)
-        if num_labels == 1 and size > 1 and not _is_repeated(np.moveaxis(entries, axis, 0).reshape(size, -1)):
-            continue
-        if best[1] is None or (-held.shape[1], size) > (-best[1].shape[1], len(best[1])):
-            best = (axis, held)
-    return best
-
-
-def _is_repeated(rows: Indices) -> bool:
-    """Whether all slices hold the same entries: one channel that is repeated, not the positions of one channel."""
-    return bool((np.sort(rows, axis=1) == np.sort(rows[:1], axis=1)).all())
-
-
 def regrouping(operation: Operation, source: Node, after: tuple[int, ...]) -> tuple[Operation, ...]:
     """A movement that joins or splits axes as calls that name these.
 
@@ -240,16 +138,16 @@ def regrouping(operation: Operation, source: Node, after: tuple[int, ...]) -> tu
     Returns:
         Calls of torch.flatten and torch.unflatten, in order.
     """
-    step, rank, arguments = (
-        Step(operation=operation, sources=(), shape=after),
+    applied, rank, arguments = (
+        Applied(operation=operation, sources=(), shape=after),
         len(source.shape) + 1,
         operation.arguments,
     )
     match operation.name:
         case "torch.flatten" | "Flatten":
             is_call = operation.kind == "Call"
-            start = step.argument("start_dim", 1, 0) if is_call else arguments["start_dim"]
-            end = step.argument("end_dim", 2, -1) if is_call else arguments["end_dim"]
+            start = applied.argument("start_dim", 1, 0) if is_call else arguments["start_dim"]
+            end = applied.argument("end_dim", 2, -1) if is_call else arguments["end_dim"]
             assert isinstance(start, int)
             assert isinstance(end, int)
             if start % rank:
@@ -257,8 +155,8 @@ def regrouping(operation: Operation, source: Node, after: tuple[int, ...]) -> tu
                 return (call("torch.flatten", (INPUT, 0), start % rank, end % rank),) if joins else ()
         case "torch.unflatten" | "Unflatten":
             is_call = operation.kind == "Call"
-            axis = step.argument("dim", 1) if is_call else arguments["dim"]
-            sizes = step.argument("sizes", 2) if is_call else arguments["unflattened_size"]
+            axis = applied.argument("dim", 1) if is_call else arguments["dim"]
+            sizes = applied.argument("sizes", 2) if is_call else arguments["unflattened_size"]
             if isinstance(axis, int) and axis % rank and isinstance(sizes, tuple):
                 axis = axis % rank
                 known = after[axis - 1 : axis - 1 + len(sizes)]
@@ -270,7 +168,7 @@ def regrouping(operation: Operation, source: Node, after: tuple[int, ...]) -> tu
 
 
 def regrouped(before: tuple[int, ...], after: tuple[int, ...]) -> tuple[Operation, ...]:
-    """A reshape as the axes that it joins and splits, which holds for pictures of other sizes as well.
+    """A reshape as the axes that it joins and splits, which holds for images of other sizes as well.
 
     Args:
         before: Shape without the batch.
@@ -292,7 +190,7 @@ def regrouped(before: tuple[int, ...], after: tuple[int, ...]) -> tuple[Operatio
 
 
 def of_any_size(operation: Operation, source: Node) -> Operation:
-    """A split of positions that leaves the first size open, so that it holds for pictures of other sizes.
+    """A split of positions that leaves the first size open, so that it holds for images of other sizes.
 
     `x.view(b, c, h // 4, 4, w // 4, 4)` splits into as many parts of four as there are.
 
@@ -326,11 +224,6 @@ def _groups(before: tuple[int, ...], after: tuple[int, ...]) -> list[tuple[int, 
             else:
                 new, j = new * after[j], j + 1
     return starts
-
-
-def is_regrouping(operation: Operation) -> bool:
-    """Whether a movement only joins and splits axes."""
-    return operation.name in _REGROUPING or operation.kind in {"Flatten", "Unflatten"}
 
 
 def moves_batch(argument: Argument) -> bool:

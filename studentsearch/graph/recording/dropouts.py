@@ -14,8 +14,8 @@ from typing import cast
 from torch import nn
 from torch.overrides import handle_torch_function, has_torch_function
 
-from studentsearch.graph.calls import Call
 from studentsearch.graph.layers import StochasticDepth
+from studentsearch.graph.recording.calls import Call
 
 _LAYERS: Mapping[str, type[nn.Module]] = {
     "dropout": nn.Dropout,

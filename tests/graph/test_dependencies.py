@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
-from studentsearch.graph.links import Indices, Link, Mask, all_of, same, taking
+from studentsearch.graph.dependencies import ChannelDependency, Indices, Mask, all_of, same, taking
 
 
-def drawn(seed: int) -> tuple[Link, Indices]:
-    """A link whose channels take up to three inputs each, and its rows."""
+def drawn(seed: int) -> tuple[ChannelDependency, Indices]:
+    """A dependency whose channels take up to three inputs each, and its rows."""
     generator = np.random.default_rng(seed)
     num_inputs, num_channels, width = generator.integers(1, 7), generator.integers(1, 7), generator.integers(1, 4)
     rows = np.full((num_channels, width), -1)
@@ -25,17 +25,17 @@ def needed_by_hand(rows: Indices, num_inputs: int, wanted: Mask) -> Mask:
 
 @pytest.mark.parametrize("seed", range(40))
 def test_needed_is_the_union_of_what_the_wanted_take(seed: int) -> None:
-    link, rows = drawn(seed)
+    dependency, rows = drawn(seed)
     wanted = np.random.default_rng(seed).random((2, 3, len(rows))) < 0.5
-    assert np.array_equal(link.needed(wanted), needed_by_hand(rows, link.num_inputs, wanted))
+    assert np.array_equal(dependency.needed(wanted), needed_by_hand(rows, dependency.num_inputs, wanted))
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_present_is_what_has_all_its_sources(seed: int) -> None:
-    link, rows = drawn(seed)
-    there = np.flatnonzero(np.random.default_rng(seed).random(link.num_inputs) < 0.6)
+    dependency, rows = drawn(seed)
+    there = np.flatnonzero(np.random.default_rng(seed).random(dependency.num_inputs) < 0.6)
     expected = [channel for channel, row in enumerate(rows) if set(row[row >= 0].tolist()) <= set(there.tolist())]
-    assert link.present(there, len(rows)).tolist() == expected
+    assert dependency.present(there, len(rows)).tolist() == expected
 
 
 @pytest.mark.parametrize(
@@ -52,9 +52,9 @@ def test_present_is_what_has_all_its_sources(seed: int) -> None:
 )
 def test_every_way_of_computing_needed(rows: list[list[int]]) -> None:
     array = np.array(rows)
-    link = taking(array, 5)
+    dependency = taking(array, 5)
     for wanted in np.eye(len(rows), dtype=np.bool_):
-        assert np.array_equal(link.needed(wanted), needed_by_hand(array, 5, wanted))
+        assert np.array_equal(dependency.needed(wanted), needed_by_hand(array, 5, wanted))
 
 
 def test_same_is_an_identity_and_is_recognised() -> None:
@@ -67,11 +67,11 @@ def test_same_is_an_identity_and_is_recognised() -> None:
 
 
 def test_all_of_needs_everything_for_anything() -> None:
-    link = all_of(3, 2)
-    assert link.needed(np.array([False, True])).tolist() == [True, True, True]
-    assert link.needed(np.array([False, False])).tolist() == [False, False, False]
-    assert link.present(np.array([0, 1]), 2).tolist() == []
-    assert link.present(np.array([0, 1, 2]), 2).tolist() == [0, 1]
+    dependency = all_of(3, 2)
+    assert dependency.needed(np.array([False, True])).tolist() == [True, True, True]
+    assert dependency.needed(np.array([False, False])).tolist() == [False, False, False]
+    assert dependency.present(np.array([0, 1]), 2).tolist() == []
+    assert dependency.present(np.array([0, 1, 2]), 2).tolist() == [0, 1]
 
 
 def test_labels_are_those_of_the_first_source() -> None:

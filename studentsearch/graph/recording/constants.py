@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from studentsearch.errors import UnsupportedGraphError
-from studentsearch.graph.calls import Call, map_leaves, tensors_in
+from studentsearch.graph.recording.calls import Call, map_leaves, tensors_in
 
 
 class Constants:
@@ -118,10 +118,10 @@ class Constants:
         base, count = operation.strip("_"), 0
         while True:
             name = f"{base}_{count}" if count else base
-            whole = f"{path}.{name}" if path else name
-            if whole not in self._taken and not hasattr(module, name):
-                self._taken.add(whole)
-                return whole
+            full = f"{path}.{name}" if path else name
+            if full not in self._taken and not hasattr(module, name):
+                self._taken.add(full)
+                return full
             count += 1
 
     def refuse_own(self, call: Call, path: str) -> None:
@@ -154,5 +154,5 @@ class Constants:
 
 
 def _learnable(leaf: object) -> object:
-    """What is computed from a parameter is a parameter, since it takes its place."""
+    """What is computed from a parameter is a parameter, since a student trains it instead."""
     return nn.Parameter(leaf.detach()) if isinstance(leaf, Tensor) and leaf.is_floating_point() else leaf

@@ -1,19 +1,19 @@
-"""Recorded calls read: their places and shapes, and functional calls as the operations and layers that they are."""
+"""Recorded calls read: where they stand, what they give, and their arguments as torch's functions take them."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
-import torch
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
 
 from studentsearch.errors import UnsupportedGraphError
-from studentsearch.graph.arguments import INPUT, encode, function_name
+from studentsearch.graph.arguments import INPUT, Argument
 from studentsearch.graph.network import Operation, call
-from studentsearch.graph.record import BATCH
+from studentsearch.graph.operations.operation_record import OperationRecord, RecordedAs
+from studentsearch.graph.operations.table import OPERATIONS
+from studentsearch.graph.recording.encoding import encode, function_name
+from studentsearch.graph.recording.record import RECORDED_BATCH
 
-EXTREMES = {"torch.max": "torch.amax", "torch.min": "torch.amin"}
 MIXED = (
     "positions and images of the batch are mixed on one axis; windows of attention are not followed; "
     "search another network, or write the windows as an axis of their own"
@@ -22,15 +22,16 @@ TAKEN_APART = (
     "takes the images of a batch apart or puts batches together; expected the same for every image; "
     "move it out of forward"
 )
-BY_SIZES = frozenset({
-    *("torch.squeeze", "Tensor.expand", "torch.broadcast_to", "Tensor.view_as", "Tensor.reshape_as"),
-})
-"""Movements whose words hold for these sizes alone; `of_axes` writes them so that they hold for fewer channels."""
 _SYNONYMS = {"axis": "dim", "keepdims": "keepdim"}
-_TAKES_SIZES = frozenset({"torch.reshape", "torch.permute", "torch.flip", "torch.tile"})
+_UNKNOWN = OperationRecord(name="", is_permitted=False)
 
 
-def place_of(fx_node: fx.Node) -> str:
+def known_of(name: str) -> OperationRecord:
+    """The record of a function, or one that says nothing."""
+    return OPERATIONS.get(name, _UNKNOWN)
+
+
+def location_of(fx_node: fx.Node) -> str:
     """Where a call stands, for messages and patterns: its module path, and the line of code."""
     if fx_node.op == "call_module":
         return str(fx_node.target)
@@ -68,14 +69,19 @@ def shape_of(fx_node: fx.Node) -> tuple[int, ...]:
     """
     value = fx_node.meta["value"]
     # Attention without its weights, and the largest entries without their indices.
-    is_extreme = function_name(fx_node.target) in EXTREMES
+    is_extreme = known_of(function_name(fx_node.target) or "").recorded_as is RecordedAs.EXTREME
     if isinstance(value, tuple) and value and (value[-1] is None or is_extreme):
         value = value[0]
-    if isinstance(value, Tensor) and value.dim() and value.shape[0] > BATCH and value.shape[0] % BATCH == 0:
+    if (
+        isinstance(value, Tensor)
+        and value.dim()
+        and value.shape[0] > RECORDED_BATCH
+        and value.shape[0] % RECORDED_BATCH == 0
+    ):
         raise UnsupportedGraphError(MIXED)
-    if not isinstance(value, Tensor) or value.dim() < 2 or value.shape[0] != BATCH:
+    if not isinstance(value, Tensor) or value.dim() < 2 or value.shape[0] != RECORDED_BATCH:
         found = f"a tensor {list(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
-        found = found.replace(str(BATCH), "B")
+        found = found.replace(str(RECORDED_BATCH), "B")
         raise UnsupportedGraphError(
             f"gives {found}; expected one tensor [B, features] or [B, C, ...] an image; "
             "write the part so that it passes on such tensors"
@@ -85,7 +91,7 @@ def shape_of(fx_node: fx.Node) -> tuple[int, ...]:
 
 def packed_arguments(fx_node: fx.Node, name: str) -> tuple[object, ...]:
     """Arguments as the function takes them: a method may take sizes one by one."""
-    if name in _TAKES_SIZES and len(fx_node.args) > 1 and isinstance(fx_node.args[1], int):
+    if known_of(name).packs_sizes and len(fx_node.args) > 1 and isinstance(fx_node.args[1], int):
         return (fx_node.args[0], tuple(fx_node.args[1:]))
     return tuple(fx_node.args)
 
@@ -101,7 +107,7 @@ def changes_kind(fx_node: fx.Node) -> bool:
     return before != after and not (before.is_floating_point and after.is_floating_point)
 
 
-def number_like(fx_node: fx.Node) -> fx.Node:
+def _number_like(fx_node: fx.Node) -> fx.Node:
     """The tensor whose type a call gives to a mask or to integers (`(x > 0).float()`): what these were made of.
 
     Args:
@@ -125,6 +131,41 @@ def number_like(fx_node: fx.Node) -> fx.Node:
     )
 
 
+def retyping(fx_node: fx.Node) -> tuple[Operation, tuple[fx.Node, ...]]:
+    """A mask or integers made into numbers, or the other way round.
+
+    Args:
+        fx_node: A recorded call for which `changes_kind` holds.
+
+    Returns:
+        The operation, and the tensors that it reads.
+    """
+    dtype, source = fx_node.meta["value"].dtype, first_read(fx_node)
+    if not dtype.is_floating_point:
+        return call("Tensor.to", (INPUT, 0), encode(dtype, numbering([]), RECORDED_BATCH)), (source,)
+    return call("Tensor.type_as", (INPUT, 0), (INPUT, 1)), (source, _number_like(fx_node))
+
+
+def attribute_operation(fx_node: fx.Node) -> Operation:
+    """What is read from a tensor without a call, as the movement that it is.
+
+    Args:
+        fx_node: A recorded `getattr`.
+
+    Returns:
+        The movement.
+
+    Raises:
+        UnsupportedGraphError: Another attribute than `mT`.
+    """
+    name = fx_node.args[1]
+    if name != "mT":
+        raise UnsupportedGraphError(
+            f"the attribute {name} of a tensor has no rule; expected calls of torch; write it with these"
+        )
+    return call("torch.transpose", (INPUT, 0), -2, -1)
+
+
 def of_axes(name: str, fx_node: fx.Node) -> Operation | None:
     """A movement by sizes as one that names no number of channels.
 
@@ -132,7 +173,7 @@ def of_axes(name: str, fx_node: fx.Node) -> Operation | None:
     answers any other; of `squeeze(dim)` only what drops something is left, since an axis cut to one channel stays.
 
     Args:
-        name: One of `BY_SIZES`.
+        name: One that is recorded as `RecordedAs.MOVEMENT_OF_AXES`.
         fx_node: Its recorded call.
 
     Returns:
@@ -146,13 +187,13 @@ def of_axes(name: str, fx_node: fx.Node) -> Operation | None:
             axes = sorted(dim % len(before) for dim in dims if isinstance(dim, int) and before[dim] == 1)
             return call("torch.squeeze", (INPUT, 0), axes[0] if len(axes) == 1 else tuple(axes)) if axes else None
         case "Tensor.view_as" | "Tensor.reshape_as":
-            return call("torch.reshape", (INPUT, 0), encode(tuple(after), numbering([]), BATCH))
+            return call("torch.reshape", (INPUT, 0), encode(tuple(after), numbering([]), RECORDED_BATCH))
         case _ if before == after:
             return None
         case _:
             is_alike = len(before) == len(after)
             sizes = tuple(-1 if is_alike and before[axis] == size else size for axis, size in enumerate(after))
-            return call("Tensor.expand", (INPUT, 0), encode(sizes, numbering([]), BATCH))
+            return call("Tensor.expand", (INPUT, 0), encode(sizes, numbering([]), RECORDED_BATCH))
 
 
 def named_operation(operation: Operation, fx_node: fx.Node) -> Operation:
@@ -177,7 +218,7 @@ def pieces_of(fx_node: fx.Node) -> tuple[Operation, ...]:
         fx_node: A recorded call of one of these.
 
     Returns:
-        For each part what makes it of the whole.
+        For each part what makes it of the source.
 
     Raises:
         UnsupportedGraphError: It takes the batch apart.
@@ -188,10 +229,10 @@ def pieces_of(fx_node: fx.Node) -> tuple[Operation, ...]:
     position = 1 if is_unbind else 2
     given = fx_node.kwargs.get("dim", fx_node.args[position] if len(fx_node.args) > position else 0)
     assert isinstance(given, int)
-    whole = source.meta["value"]
-    if whole.shape[given] % BATCH == 0:
+    tensor = source.meta["value"]
+    if tensor.shape[given] % RECORDED_BATCH == 0:
         raise UnsupportedGraphError(TAKEN_APART)
-    dim, start, parts = given % whole.dim(), 0, []
+    dim, start, parts = given % tensor.dim(), 0, []
     for piece in fx_node.meta["value"]:
         length = 1 if is_unbind else piece.shape[dim]
         end = () if is_unbind else (length,)
@@ -211,111 +252,41 @@ def pads_channels(operation: Operation, fx_node: fx.Node) -> bool:
     return len(amounts) > 2 * (rank - 2) and any(amounts[2 * (rank - 2) :]) and value in (0, None)
 
 
-def with_both(kind: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of a functional norm, completed where its layer has weight and bias or none.
+def indexing(fx_node: fx.Node, name: str, table: Tensor | None) -> Operation:
+    """Indexing by a table of numbers along one axis, as the selection that it is.
 
     Args:
-        kind: The layer.
-        state: Its tensors by role.
+        fx_node: A recorded call of torch.index_select, or of indexing.
+        name: Its public name.
+        table: The numbers; None where there are several tables, or one that is computed from the image.
 
     Returns:
-        The same, with a weight of ones or a bias of zeros where one is missing.
-    """
-    given = [state[role] for role in ("weight", "bias") if role in state]
-    is_alone = len(given) == 1 and kind in {"BatchNorm", "InstanceNorm", "GroupNorm", "LayerNorm"}
-    if not is_alone or (kind == "LayerNorm" and "weight" in state):  # the one that has a weight without a bias
-        return dict(state)
-    return {"weight": torch.ones_like(given[0]), "bias": torch.zeros_like(given[0]), **state}
-
-
-def layer_of_call(
-    kind: str, bound: Mapping[str, object], state: Mapping[str, Tensor], shape: tuple[int, ...], source: fx.Node
-) -> Operation:
-    """The layer of a functional call, from its arguments and the shapes of its weights.
-
-    Args:
-        kind: The layer, norms without their number of axes.
-        bound: The call's arguments by name.
-        state: Its weights by role.
-        shape: What it makes, without the batch.
-        source: The tensor that it reads.
-
-    Returns:
-        The layer.
+        A `Select`.
 
     Raises:
-        UnsupportedGraphError: A norm over one value, or over none.
+        UnsupportedGraphError: Any other indexing.
     """
-    axes = len(shape) - 1
-    inputs = source.meta["value"].shape[1]
-    match kind:
-        case "Linear":
-            outputs, features = state["weight"].shape
-            values: dict[str, object] = {"in_features": features, "out_features": outputs, "bias": "bias" in state}
-        case "InstanceNorm" if axes == 0 or (math.prod(shape[1:]) == 1 and "running_mean" not in state):
-            raise UnsupportedGraphError(
-                "norms a channel over its positions, of which there are none or only one; expected [B, C, ...] with "
-                "several; take it out, or norm with F.layer_norm"
-            )
-        case "GroupNorm" if inputs * math.prod(shape[1:]) == bound["num_groups"]:
-            # torch.group_norm answers with the bias alone; the layer refuses such a batch of one image.
-            raise UnsupportedGraphError(
-                "norms groups of one value each, which leaves nothing but the bias; expected several values a group; "
-                "take it out, or give fewer groups"
-            )
-        case "BatchNorm" | "InstanceNorm":
-            kind = f"{kind}{max(axes, 1)}d"
-            values = {
-                "num_features": inputs,
-                "eps": bound.get("eps", 1e-5),
-                "momentum": bound.get("momentum", 0.1),
-                "affine": "weight" in state,
-                "track_running_stats": "running_mean" in state,
-            }
-        case "LayerNorm" | "RMSNorm":
-            values = {
-                "normalized_shape": bound["normalized_shape"],
-                "eps": bound.get("eps", 1e-5 if kind == "LayerNorm" else None),
-                "elementwise_affine": "weight" in state,
-            }
-            if kind == "LayerNorm":
-                values["bias"] = "bias" in state
-        case "GroupNorm":
-            values = {
-                "num_groups": bound["num_groups"],
-                "num_channels": inputs,
-                "eps": bound.get("eps", 1e-5),
-                "affine": "weight" in state,
-            }
-        case "PReLU":
-            values = {"num_parameters": state["weight"].numel()}
-        case _:
-            values = _convolution(kind, bound, state, axes)
-    encoded = {name: encode(value, numbering([]), BATCH) for name, value in values.items()}
-    return Operation(kind=kind, arguments=encoded)
+    index = fx_node.args[1] if name == "operator.getitem" else None
+    parts = index if isinstance(index, tuple) else (index,)
+    if name == "torch.index_select":
+        dim = fx_node.kwargs.get("dim", fx_node.args[1] if len(fx_node.args) > 1 else 0)
+    else:
+        dim = next((position for position, part in enumerate(parts) if isinstance(part, fx.Node)), 0)
+    others = [part for part in parts if not isinstance(part, fx.Node)]
+    is_plain = name == "torch.index_select" or all(part == slice(None) for part in others)
+    if table is None or not is_plain or not isinstance(dim, int):
+        raise UnsupportedGraphError(
+            f"{name} by several tables or by one that is computed from the image; expected one table of numbers "
+            "along one axis; write it with torch.narrow, torch.chunk or such indexing"
+        )
+    picked = tuple(int(number) for number in table.flatten().tolist())
+    return Operation(kind="Select", arguments={"channels": picked, "axis": dim % fx_node.meta["value"].dim()})
 
 
-def _convolution(kind: str, bound: Mapping[str, object], state: Mapping[str, Tensor], axes: int) -> dict[str, object]:
-    weight, groups = state["weight"], bound.get("groups", 1)
-    assert isinstance(groups, int)
-    first, second = weight.shape[:2]
-    is_transposed = kind.startswith("ConvTranspose")
-    values: dict[str, object] = {
-        "in_channels": first if is_transposed else second * groups,
-        "out_channels": second * groups if is_transposed else first,
-        "kernel_size": tuple(weight.shape[2:]),
-        "stride": bound.get("stride", 1),
-        "padding": bound.get("padding", 0),
-        "dilation": bound.get("dilation", 1),
-        "groups": groups,
-        "bias": "bias" in state,
-    }
-    if is_transposed:
-        values["output_padding"] = bound.get("output_padding", 0)
-    for name in ("stride", "padding", "dilation", "output_padding"):
-        value = values.get(name)
-        if isinstance(value, int):
-            values[name] = (value,) * axes
-        elif isinstance(value, (tuple, list)) and len(value) == 1:
-            values[name] = tuple(value) * axes
-    return values
+def parameter_operation(tensor: Tensor) -> Operation:
+    """The operation of a tensor that stands outside a layer."""
+    is_trainable = isinstance(tensor, nn.Parameter)
+    arguments: dict[str, Argument] = {"shape": tuple(tensor.shape), "is_trainable": is_trainable}
+    if not tensor.is_floating_point():
+        arguments["dtype"] = str(tensor.dtype).removeprefix("torch.")
+    return Operation(kind="Parameter", arguments=arguments)

@@ -4,12 +4,65 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType, FrameType
 
 import torch
 
-_NOT_THE_USERS = (str(Path(torch.__file__).parent) + os.sep, str(Path(__file__).parent) + os.sep, "<")
+from studentsearch.errors import UnsupportedGraphError
+
+_NOT_THE_USERS = (str(Path(torch.__file__).parent) + os.sep, str(Path(__file__).parents[1]) + os.sep, "<")
+
+
+class SourceLocation:
+    """What runs at the moment: the module whose forward it is, and the user's line."""
+
+    def __init__(self, name: str, outermost: CodeType) -> None:
+        """Begin outside all modules.
+
+        Args:
+            name: The network's class, which stands for the network itself.
+            outermost: The function that calls the network's forward.
+        """
+        self._name = name
+        self._outermost = outermost
+        self._paths = [""]
+
+    @property
+    def path(self) -> str:
+        """The module whose forward runs."""
+        return self._paths[-1]
+
+    @property
+    def line(self) -> str:
+        """The user's line that runs; empty where only torch's code and ours does."""
+        return calling_line(self._outermost)
+
+    @contextmanager
+    def inside(self, path: str) -> Iterator[None]:
+        """While it lasts, the forward of the module at `path` runs; after an error that path stays for the message.
+
+        Args:
+            path: A module path.
+
+        Yields:
+            Nothing.
+        """
+        depth = len(self._paths)
+        self._paths.append(path)
+        yield
+        # Not in a `finally`: on the way out of an error the innermost path is where it happened.
+        del self._paths[depth:]
+
+    def __str__(self) -> str:
+        """What the messages start with."""
+        return ", ".join(part for part in (self.path, self.line) if part) or self._name
+
+    def unsupported(self, found: str, cure: str) -> UnsupportedGraphError:
+        """The error for what cannot be followed here."""
+        return UnsupportedGraphError(f"{self}: {found}; {cure}")
 
 
 def calling_line(outermost: CodeType) -> str:
@@ -41,18 +94,18 @@ def error_in_words(error: Exception, *, name: str, path: str, input_shapes: tupl
     Returns:
         Where, what, and what to do.
     """
-    place = ", ".join(part for part in (path, _error_line(error)) if part) or name
+    location = ", ".join(part for part in (path, _error_line(error)) if part) or name
     text = str(error).strip().splitlines()
     what = text[0] if text else type(error).__name__
     size = isinstance(error, (RuntimeError, AssertionError, ValueError, IndexError))
     if size and not isinstance(error, (NotImplementedError, RecursionError)):
         shapes = " and ".join(str(shape) for shape in input_shapes)
         return (
-            f"{name}: cannot take an image of shape {shapes} ({place}: {what}); "
+            f"{name}: cannot take an image of shape {shapes} ({location}: {what}); "
             "give images of the shape that it was made for"
         )
     return (
-        f"{place}: cannot be followed ({type(error).__name__}: {what}); write that line with functions of torch, or "
+        f"{location}: cannot be followed ({type(error).__name__}: {what}); write that line with functions of torch, or "
         "move it out of forward"
     )
 
