@@ -12,8 +12,10 @@ from torch import Tensor
 from studentsearch.graph.dependencies import Indices, mask_of
 from studentsearch.graph.liveness import Liveness
 from studentsearch.graph.network import Node
-from studentsearch.graph.operations.table import is_reader
-from studentsearch.student.constants import folded_value
+from studentsearch.graph.operations.constants import ConstantInputs
+from studentsearch.graph.operations.convolution import bordered_value
+from studentsearch.graph.operations.table import is_reader, record_of
+from studentsearch.student.shrink import shrunk_operation, shrunk_state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,11 +86,37 @@ class Folding:
             return self._value_alone(node, kept, computed)
         if not all(index in self._folded for index in used):
             return None
-        values = tuple(
-            self.value(index, channels) if len(channels) else None
-            for index, channels in zip(node.inputs, takes, strict=True)
+        record = record_of(node.operation)
+        # The channels of a node that keeps all need not be those of its input, however many both have.
+        if record is None or node.keeps_all:
+            return None
+        return record.on_constants.value(self._inputs(node, kept, takes))
+
+    def bordered_value(self, node: Node, kept: Indices) -> Tensor:
+        """The numbers of a layer that reads constants through zero padding.
+
+        Args:
+            node: One for which `border_of` tells a border.
+            kept: Its channels that are needed.
+
+        Returns:
+            `[len(kept), 2 b + 1, ...]`, b for every spatial axis the width of the border.
+        """
+        return bordered_value(self._inputs(node, kept, self.takes(node, kept)))
+
+    def _inputs(self, node: Node, kept: Indices, takes: list[Indices]) -> ConstantInputs:
+        own = shrunk_state(node, kept, takes[0], self._state)
+        return ConstantInputs(
+            node=node,
+            operation=shrunk_operation(node, kept, takes[0]),
+            tensors={name.rpartition(".")[2]: tensor for name, tensor in own.items()},
+            kept=kept,
+            takes=tuple(takes),
+            values=tuple(
+                self.value(index, channels) if len(channels) else None
+                for index, channels in zip(node.inputs, takes, strict=True)
+            ),
         )
-        return folded_value(node, kept, tuple(takes), values, self._state)
 
     def _value_alone(self, node: Node, kept: Indices, computed: Container[int]) -> Tensor | None:
         """The numbers of a node that takes no channel: a selection of zeros alone, or a constant."""

@@ -22,7 +22,6 @@ from studentsearch.graph.liveness import Liveness
 from studentsearch.graph.network import Argument, Network, Node, Operation
 from studentsearch.graph.operations.operation_record import Family
 from studentsearch.graph.operations.table import is_elementwise, is_of, is_reader, record_of
-from studentsearch.student.constants import bordered_value
 from studentsearch.student.draft import Draft, Emitted
 from studentsearch.student.extents import ExtentsOf
 from studentsearch.student.folding import Folding
@@ -90,9 +89,7 @@ class _Slicer:
                 value = self._state[f"{node.path}.value"][torch.from_numpy(kept)]
                 self._emit_constant(node, kept, value, node.operation.integers("border"))
             case _ if self._alive.is_bordered(node.index):
-                (read,) = self._folding.takes(node, kept)
-                value = bordered_value(node, kept, read, self._folding.value(node.inputs[0], read), self._state)
-                self._emit_constant(node, kept, value, border_of(node))
+                self._emit_constant(node, kept, self._folding.bordered_value(node, kept), border_of(node))
             case _ if is_reader(node):
                 read = np.flatnonzero(self._alive.reads[node.index])
                 self.draft.write_shrunk(node, kept, (self._pick(node.inputs[0], read, node),), read)

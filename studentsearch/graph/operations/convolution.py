@@ -32,14 +32,7 @@ _TRANSPOSED_PARAMETERS = ("input", "weight", "bias", "stride", "padding", "outpu
 
 
 def convolution(applied: Applied) -> Propagation:
-    """A reader, or one of several groups that each live or die whole.
-
-    Args:
-        applied: The operation.
-
-    Returns:
-        All channels where the layer reads another axis than that of channels.
-    """
+    """A reader, or one of several groups that each live or die whole."""
     (source,) = applied.sources
     operation, num_outputs, groups = applied.operation, applied.shape[0], num_groups(applied.operation)
     if source.axis != 0 or source.num_channels != operation.integer("in_channels"):
@@ -54,14 +47,7 @@ def convolution(applied: Applied) -> Propagation:
 
 
 def linear(applied: Applied) -> Propagation:
-    """A reader of the last axis.
-
-    Args:
-        applied: The operation.
-
-    Returns:
-        All channels where these lie on another axis.
-    """
+    """A reader of the last axis."""
     (source,) = applied.sources
     axis = len(applied.shape) - 1
     if source.axis != len(source.shape) - 1:

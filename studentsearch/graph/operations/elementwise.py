@@ -58,14 +58,7 @@ _UNGATED_METHODS = """
 
 
 def typed(applied: Applied) -> Propagation:
-    """Output i takes entry i; of the second tensor it takes the type alone.
-
-    Args:
-        applied: A call of Tensor.type_as.
-
-    Returns:
-        Each channel on its own.
-    """
+    """Output i takes entry i; of the second tensor it takes the type alone."""
     source, like = applied.sources
     is_alike = (like.shape, like.axis) == (source.shape, source.axis)
     dependency = same(like.num_channels) if is_alike else all_of(like.num_channels, source.num_channels)

@@ -80,14 +80,7 @@ def channels_of(entries: Tensor, base: Node) -> Tensor:
 
 
 def moving(applied: Applied) -> Propagation:
-    """Entries move, nothing is computed: each channel takes those whose entries it holds.
-
-    Args:
-        applied: A movement that does more than pick channels.
-
-    Returns:
-        All channels where those that are left could not be moved by the same words.
-    """
+    """Entries move, nothing is computed: each channel takes those whose entries it holds."""
     (source,) = applied.sources
     entries = run(applied.operation, numbers(source.shape))
     labels = channels_of(entries, source)[0]

@@ -32,16 +32,9 @@ _ROLES = frozenset({"weight", "bias", *_STATISTICS})
 
 
 def batch_norm(applied: Applied) -> Propagation:
-    """Each channel on its own.
-
-    Args:
-        applied: The operation.
-
-    Returns:
-        All channels where these are not the first axis, or where the batch is taken for channels (`InstanceNorm1d` of
-        `[B, features]`).
-    """
+    """Each channel on its own."""
     (source,) = applied.sources
+    # InstanceNorm1d of [B, features] takes the batch for channels.
     is_instance = applied.operation.kind.startswith("InstanceNorm")
     takes_batch = is_instance and len(source.shape) == num_spatial_axes(applied.operation.kind)
     if source.axis != 0 or takes_batch:
@@ -50,14 +43,7 @@ def batch_norm(applied: Applied) -> Propagation:
 
 
 def group_norm(applied: Applied) -> Propagation:
-    """Channels of a group live or die together, since each enters the statistics of all.
-
-    Args:
-        applied: The operation.
-
-    Returns:
-        All channels where these are not the first axis.
-    """
+    """Channels of a group live or die together, since each enters the statistics of all."""
     (source,) = applied.sources
     groups = applied.operation.integer("num_groups")
     if source.axis != 0:
@@ -77,14 +63,7 @@ def _in_groups(group: Indices, *, axis: int) -> Propagation:
 
 
 def layer_norm(applied: Applied) -> Propagation:
-    """Norms over the last axes: all channels where these are among them.
-
-    Args:
-        applied: The operation.
-
-    Returns:
-        Each channel on its own, all of them kept, where the axes are positions.
-    """
+    """Norms over the last axes: all channels where these are among them."""
     (source,) = applied.sources
     num_axes = len(applied.operation.integers("normalized_shape"))
     if source.axis >= len(source.shape) - num_axes:

@@ -19,14 +19,7 @@ _UNGATED_LINALG = "cross det diagonal matmul matrix_norm matrix_power multi_dot 
 
 
 def attention(applied: Applied) -> Propagation:
-    """All channels: every head reads every feature, and every position every other.
-
-    Args:
-        applied: A `MultiheadAttention`.
-
-    Returns:
-        All channels, on the last axis.
-    """
+    """All channels: every head reads every feature, and every position every other."""
     return all_channels(applied, "attends over all features", axis=1)
 
 
@@ -36,14 +29,7 @@ def _attention_macs(applied: Applied, _: Propagation) -> int:
 
 
 def matrix_product(applied: Applied) -> Propagation:
-    """All channels; the cost is one multiplication for every entry of the output and of the axis that is summed over.
-
-    Args:
-        applied: A call of torch.matmul, torch.bmm or scaled_dot_product_attention.
-
-    Returns:
-        All channels.
-    """
+    """All channels; the cost is one multiplication an entry of the output and of the axis that is summed over."""
     return all_channels(applied)
 
 
@@ -55,21 +41,13 @@ def _matrix_macs(applied: Applied, propagation: Propagation) -> int:
 
 
 def einsum(applied: Applied) -> Propagation:
-    """All channels; a product of two tensors costs one multiplication an entry of the output and of what is summed.
-
-    As torch computes it: an index that one tensor alone has is summed over before, and a product in which nothing is
-    summed over is one of entries, which costs nothing as everywhere.
-
-    Args:
-        applied: A call of torch.einsum with an equation.
-
-    Returns:
-        All channels.
-    """
+    """All channels; a product of two tensors costs one multiplication an entry of the output and of what is summed."""
     return all_channels(applied)
 
 
 def _einsum_macs(applied: Applied, propagation: Propagation) -> int:
+    # As torch computes it: an index that one tensor alone has is summed over before, and a product in which nothing is
+    # summed over is one of entries, which costs nothing as everywhere.
     equation = applied.argument("equation", 0)
     assert isinstance(equation, str)
     inputs, arrow, output = equation.replace(" ", "").partition("->")

@@ -83,17 +83,9 @@ def all_channels(applied: Applied, reason: str = "mixes its channels", *, axis: 
 
 
 def elementwise(applied: Applied) -> Propagation:
-    """Output i takes entry i of every input, inputs of size 1 along an axis are repeated.
-
-    Args:
-        applied: The operation.
-
-    Returns:
-        All channels where the inputs' channels lie along different axes, or where the positions of one lie along the
-        channels of another.
-    """
+    """Output i takes entry i of every input, inputs of size 1 along an axis are repeated."""
     axis = _common_axis(applied)
-    if axis is None:
+    if axis is None:  # or the positions of one input lie along the channels of another
         return all_channels(applied, "joins channels of different axes")
     num_channels = applied.shape[axis]
     repeated = taking(np.zeros(num_channels, dtype=np.int64), 1)
@@ -123,14 +115,7 @@ def _fits(source: Node, axis: int, rank: int) -> bool:
 
 
 def positional(applied: Applied) -> Propagation:
-    """Each channel on its own, positions mixed: pooling, interpolation, padding.
-
-    Args:
-        applied: The operation.
-
-    Returns:
-        All channels where these lie along an axis whose entries are mixed.
-    """
+    """Each channel on its own, positions mixed: pooling, interpolation, padding."""
     (source, *_) = applied.sources
     if source.axis in _mixed_axes(applied) or len(source.shape) != len(applied.shape):
         return all_channels(applied)

@@ -21,14 +21,7 @@ _UNGATED_FFT = """
 
 
 def reduction(applied: Applied) -> Propagation:
-    """A sum, mean or largest value over axes: each channel on its own, unless channels are summed over.
-
-    Args:
-        applied: The operation.
-
-    Returns:
-        All channels where these are summed over.
-    """
+    """A sum, mean or largest value over axes: each channel on its own, unless channels are summed over."""
     (source,) = applied.sources
     axes = reduced_axes(applied)
     if source.axis in axes or -1 in axes:
@@ -39,14 +32,7 @@ def reduction(applied: Applied) -> Propagation:
 
 
 def reduced_axes(applied: Applied) -> tuple[int, ...]:
-    """The axes that a sum, mean or largest value is taken over, without the batch.
-
-    Args:
-        applied: The operation.
-
-    Returns:
-        Axes of its source.
-    """
+    """The axes that a sum, mean or largest value is taken over, without the batch."""
     return applied.axes("dim", 2 if applied.operation.name in _NORMS else 1)
 
 

@@ -18,14 +18,7 @@ _UNGATED = """
 
 
 def concatenation(applied: Applied) -> Propagation:
-    """Each input gets its own stretch of the output's channels; along another axis channels stay what they are.
-
-    Args:
-        applied: A `Concat`.
-
-    Returns:
-        All channels where the inputs' lie along different axes.
-    """
+    """Each input gets its own stretch of the output's channels; along another axis channels stay what they are."""
     axes = {source.axis for source in applied.sources}
     axis = applied.operation.integer("axis") - 1
     if len(axes) > 1:
@@ -44,14 +37,7 @@ def concatenation(applied: Applied) -> Propagation:
 
 
 def stacking(applied: Applied) -> Propagation:
-    """Inputs beside one another on a new axis.
-
-    Args:
-        applied: A call of torch.stack.
-
-    Returns:
-        All channels where the inputs' lie along different axes.
-    """
+    """Inputs beside one another on a new axis."""
     dim = applied.argument("dim", 1, 0)
     assert isinstance(dim, int)
     new = dim % (len(applied.shape) + 1) - 1
@@ -63,14 +49,7 @@ def stacking(applied: Applied) -> Propagation:
 
 
 def gated_linear_unit(applied: Applied) -> Propagation:
-    """Output i takes channel i of the first half and of the second.
-
-    Args:
-        applied: A `GLU`, or a call of F.glu.
-
-    Returns:
-        Two channels a channel, or one where positions are halved.
-    """
+    """Output i takes channel i of the first half and of the second."""
     (source,) = applied.sources
     if source.num_channels == applied.shape[source.axis]:
         return Propagation(axis=source.axis, dependencies=(same(source.num_channels),))
@@ -80,14 +59,7 @@ def gated_linear_unit(applied: Applied) -> Propagation:
 
 
 def selection(applied: Applied) -> Propagation:
-    """Channel i takes the channel that was picked to position i.
-
-    Args:
-        applied: A `Select`.
-
-    Returns:
-        All channels where entries of another axis are picked.
-    """
+    """Channel i takes the channel that was picked to position i."""
     (source,) = applied.sources
     axis = applied.operation.integer("axis") - 1
     if source.axis != axis:
@@ -97,14 +69,7 @@ def selection(applied: Applied) -> Propagation:
 
 
 def constant(applied: Applied) -> Propagation:
-    """Takes no channel of the tensor that gives its size.
-
-    Args:
-        applied: A `Constant`.
-
-    Returns:
-        No channel.
-    """
+    """Takes no channel of the tensor that gives its size."""
     axis = applied.operation.integer("axis") - 1
     nothing = np.full((applied.shape[axis], 1), -1, dtype=np.int64)
     dependencies = tuple(ChannelDependency(sources=nothing, num_inputs=s.num_channels) for s in applied.sources)
