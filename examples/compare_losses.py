@@ -1,6 +1,6 @@
-"""Which loss teaches best? One study: a student alone, with KL, with cross-layer matrices, and with two teachers.
+"""Which loss teaches best? A study of a student taught by labels alone, KL, cross-layer matrices, and two teachers.
 
-Runs on digits in less than half a minute; stopped, it goes on where it was: python examples/compare_losses.py FOLDER
+Runs on digits in less than half a minute and continues where it was stopped: python examples/compare_losses.py FOLDER
 """
 
 import argparse
@@ -15,7 +15,7 @@ def run(folder: Path, steps: int, rows: tuple[str, ...]) -> None:
     Args:
         folder: Where all runs are written.
         steps: Length of every training.
-        rows: Which losses, by their names in the table.
+        rows: The losses, by their names in the table.
     """
     recipe = TrainingRecipe(steps=steps, batch=64, rate=0.05, schedule="cosine")
     study(

@@ -25,7 +25,7 @@ def run(folder: Path, flops: str, epochs: int) -> None:
 
     Args:
         folder: Where the two runs are written.
-        flops: What is kept of the teacher, such as 60%.
+        flops: Share of the teacher's multiply-accumulates that is kept, such as 60%.
         epochs: Length of the distillation.
     """
     compute = ComputeOptions(device="cpu", precision="float32", threads=1)

@@ -1,7 +1,7 @@
-"""A sweep over search knobs with Optuna: which rates leave the best student as it is cut, before any distilling.
+"""A sweep over search settings with Optuna: which learning rates give the best student as cut, before distillation.
 
 Runs on embedded digits: python examples/sweep.py FOLDER --trials 20
-Start it several times with the same FOLDER, on one machine or on several that share the folder: the processes draw from
+Start it several times with the same FOLDER, on one machine or on several that share the folder: the processes work on
 one study, kept in FOLDER/journal.log. Needs the extra: pip install 'studentsearch[sweep]'
 """
 
@@ -17,16 +17,16 @@ from studentsearch.errors import BudgetNotReachedError, DivergedError
 
 
 def held_out_accuracy(trial: optuna.Trial, folder: Path, flops: str, steps: int) -> float:
-    """Search once with the knobs of a trial.
+    """Accuracy of one search with the settings of a trial.
 
     Args:
-        trial: Chooses the knobs.
+        trial: Chooses the settings.
         folder: Holds one run a trial.
         flops: What is kept of the teacher, such as 60%.
         steps: Length of each search.
 
     Returns:
-        Percent of the held-out training images; the test images choose nothing.
+        Percent of the held-out training images; test images choose no settings.
     """
     recipe = SearchRecipe(
         steps=steps,
@@ -48,12 +48,12 @@ def held_out_accuracy(trial: optuna.Trial, folder: Path, flops: str, steps: int)
 
 def main() -> None:
     """Run some trials of the study, and show the best of all processes so far."""
-    parser = argparse.ArgumentParser(description="Sweep search knobs on embedded digits.")
+    parser = argparse.ArgumentParser(description="Sweep search settings on embedded digits.")
     parser.add_argument("folder", type=Path, nargs="?", default=Path("runs/sweep"))
     parser.add_argument("--trials", type=int, default=10, help="trials of this process")
     parser.add_argument("--flops", default="60%", help="what is kept of the teacher")
     parser.add_argument("--steps", type=int, default=100, help="steps of each search")
-    parser.add_argument("--seed", type=int, help="of the choice of knobs; give every process another one")
+    parser.add_argument("--seed", type=int, help="seed of the choice of settings; give every process another one")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(
@@ -66,7 +66,7 @@ def main() -> None:
     study.optimize(
         lambda trial: held_out_accuracy(trial, arguments.folder, arguments.flops, arguments.steps),
         n_trials=arguments.trials,
-        catch=(BudgetNotReachedError, DivergedError),  # a failed trial is a fact about its knobs
+        catch=(BudgetNotReachedError, DivergedError),  # a failed trial is a result of its settings
     )
     if not study.get_trials(states=(optuna.trial.TrialState.COMPLETE,)):
         raise SystemExit(f"none of {len(study.trials)} trials met the budget; give more --steps")

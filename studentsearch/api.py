@@ -20,10 +20,10 @@ from studentsearch.jobs.search import search
 from studentsearch.jobs.search_options import SearchOptions
 from studentsearch.jobs.study import study
 from studentsearch.jobs.study_options import StudyOptions
-from studentsearch.jobs.teach import TeachOptions, TrainedNetwork, teach
+from studentsearch.jobs.teach import TeachOptions, teach
 from studentsearch.records.counts import Counts
 from studentsearch.records.recipe import TrainingRecipe
-from studentsearch.records.results import FoundStudent
+from studentsearch.records.results import FoundStudent, TrainingResults
 from studentsearch.report import compare, report_json
 from studentsearch.search.recipe import Objective, SearchRecipe, as_printed
 
@@ -43,8 +43,8 @@ __all__ = [
     "SearchRecipe",
     "StudyOptions",
     "TeachOptions",
-    "TrainedNetwork",
     "TrainingRecipe",
+    "TrainingResults",
     "as_printed",
     "compare",
     "count",

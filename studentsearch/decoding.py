@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Protocol, TypeAlias, 
 
 import msgspec
 
-from studentsearch.errors import InputFileError, StudentSearchError
+from studentsearch.errors import InputFileError, StudentSearchError, UsageError
 
 MAX_JSON_BYTES = 64 * 1024 * 1024
 """Bound on a JSON file. The largest config.json seen, of a network with 1,900 layers, has 3 MB."""
@@ -136,6 +136,8 @@ def decode_json(
         return msgspec.json.decode(content, type=form)
     except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise error_class(f"{source}: {_one_line(error)}; {cure}") from error
+    except UsageError as error:  # what a record refuses of its own fields
+        raise error_class(f"{source}: {error}; {cure}") from error
 
 
 def read_json(

@@ -39,7 +39,7 @@ def test_an_example_runs_short(
 def python_blocks() -> list[tuple[str, str]]:
     """Every fenced or indented block of README.md and docs/ that imports something: its page and its text."""
     found: list[tuple[str, str]] = []
-    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
         text = page.read_text(encoding="utf-8")
         blocks = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
         blocks += re.findall(r"(?:^    .*\n)+", text, re.MULTILINE)

@@ -1,5 +1,6 @@
 """`studentsearch evaluate`: how often a network is right on the test images."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -40,6 +41,6 @@ def evaluate(
     with RichProgress() as progress:
         result = run_evaluate(options, progress)
     if as_json:
-        show_json(result.as_json())
+        show_json(asdict(result))
     else:
         typer.echo(f"{result.accuracy:.2f} % of {result.num_images:,} test images")

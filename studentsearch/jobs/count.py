@@ -11,8 +11,9 @@ from studentsearch.jobs.gating import gating_lines
 from studentsearch.models.registry import build_model, usual_sizes
 from studentsearch.progress import Progress
 from studentsearch.records.counts import Counts
+from studentsearch.records.student import has_student_files
 from studentsearch.student.counts import count_everything
-from studentsearch.student.folder import is_student_folder, read_student
+from studentsearch.student.folder import read_student
 from studentsearch.student.plain import plain_network
 
 
@@ -43,7 +44,7 @@ def count(
     """
     asked = () if input_shape is None else (input_shape,)
     require_count(model=model, num_classes=num_classes, input_shapes=(*asked, *more_shapes))
-    if is_student_folder(Path(model)):
+    if has_student_files(Path(model)):
         student = read_student(Path(model))
         module, (shape, *others) = student.module, student.spec.input_shapes
         logits = logits or str(student.spec.logits)

@@ -14,7 +14,6 @@ from studentsearch.engine.evaluate import TIMED_IMAGES, milliseconds_per_image
 from studentsearch.engine.runtime import Runtime, open_runtime
 from studentsearch.errors import UsageError
 from studentsearch.jobs.checks import is_found_student, require_distill, teacher_choices
-from studentsearch.jobs.distilled import distilled_student, read_distilled
 from studentsearch.jobs.knowledge import PointPlan, advice, make_objective, plan_points, terms_as_json
 from studentsearch.jobs.locate import locate_student, search_run_of
 from studentsearch.jobs.method_options import ChosenMethod, MethodOptions, chosen_method
@@ -28,14 +27,13 @@ from studentsearch.jobs.opening import (
     run_facts,
 )
 from studentsearch.jobs.options import ComputeOptions, DataOptions
-from studentsearch.jobs.outcome import DistilledStudent, Trained
+from studentsearch.jobs.outcome import DistilledStudent, Trained, distilled_student
 from studentsearch.jobs.outputs import stated_output
 from studentsearch.jobs.students import (
     Init,
     OpenedStudent,
     open_found_student,
     open_named_student,
-    training_record,
     write_trained,
 )
 from studentsearch.jobs.teachers import (
@@ -55,10 +53,10 @@ from studentsearch.records.names import BEST_STUDENT_FOLDER, STUDENT_FOLDER, VIA
 from studentsearch.records.origin import Origin
 from studentsearch.records.recipe import TrainingRecipe
 from studentsearch.records.results import NetworkFacts, TeacherAccuracy, TrainingResults
-from studentsearch.records.training import TeacherRecord
+from studentsearch.records.training import TeacherRecord, TrainingRecord
 from studentsearch.runs.folder import RunFolder
 from studentsearch.runs.hold import hold_run_folder
-from studentsearch.runs.manifest import is_finished, read_manifest
+from studentsearch.runs.manifest import decode_part, is_finished, read_manifest
 from studentsearch.student.counts import count_everything
 from studentsearch.student.folder import student_files
 
@@ -137,7 +135,8 @@ def _held_distill(options: DistillOptions, listener: Progress) -> DistilledStude
     configuration = _configuration(options, chosen, parts, runtime)
     run = RunFolder.begin(options.out, kind="distill", configuration=as_json(configuration), facts=as_json(facts))
     if run.is_finished(listener.say):
-        return read_distilled(run)
+        results = decode_part(run.path, "results", run.manifest.results, TrainingResults)
+        return distilled_student(run.path, results)
     if options.via is not None:
         parts = replace(parts, teachers=(_taught_between(options, parts, listener),))
         plan = _plan(chosen, parts)
@@ -290,7 +289,7 @@ def _finish(
         last=trained.last,
         best=trained.best,
         roll_back=trained.roll_back,
-        student=NetworkFacts.of(student.counts),
+        student=NetworkFacts(**student.counts.as_dict()),
         milliseconds_per_image=milliseconds_per_image(module, timed, runtime),
         teachers=tuple(
             TeacherAccuracy(name=teacher.name, accuracy_test=reached)
@@ -315,24 +314,33 @@ def _write_students(
 ) -> None:
     """Both student folders, each with how its weights were trained and what they reach."""
     origin, teacher_counts = _origin(parts, options), _teacher_counts(parts)
-    teachers = [
+    teachers = tuple(
         TeacherRecord(name=teacher.name, sha256=teacher.sha256, accuracy_test=accuracy)
         for teacher, accuracy in zip(parts.teachers, accuracies, strict=True)
-    ]
+    )
+    recipe = options.recipe
     for name, state, reached in (
         (STUDENT_FOLDER, trained.last_state, trained.last),
         (BEST_STUDENT_FOLDER, trained.best_state, trained.best),
     ):
-        training = training_record(
-            options.recipe,
-            reached,
+        training = TrainingRecord(
             method=options.method.name,
             init=options.init,
-            via=options.via,
+            teachers=teachers,
+            via=options.via or "",
+            step=reached.step,
+            epoch=reached.epoch,
+            epochs=recipe.epochs,
+            steps=recipe.steps,
+            batch=recipe.batch,
+            rate=recipe.rate,
+            schedule=recipe.schedule,
+            weight_decay=recipe.weight_decay,
             seed=options.compute.seed,
             augment=str(parts.data.augmentation),
-            teachers=teachers,
             accuracy_before=before,
+            accuracy_held_out=reached.accuracy_held_out,
+            accuracy_test=reached.accuracy_test,
         )
         folder = run.path / name
         write_trained(parts.student, folder, state, origin=origin, teacher_counts=teacher_counts, training=training)

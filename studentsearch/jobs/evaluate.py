@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from studentsearch.decoding import JsonValue
 from studentsearch.engine.runtime import open_runtime
 from studentsearch.jobs.checks import require_evaluate
 from studentsearch.jobs.opening import judge, open_data, open_model, published_normalization
 from studentsearch.jobs.options import ComputeOptions, DataOptions
 from studentsearch.own_function import require_typed
 from studentsearch.progress import Progress
-from studentsearch.student.folder import is_student_folder, read_origin
+from studentsearch.records.student import has_student_files, read_student_config
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +53,6 @@ class EvaluatedModel:
     images_per_second: float
     device: str
 
-    def as_json(self) -> dict[str, JsonValue]:
-        """The figures as JSON values."""
-        values: dict[str, JsonValue] = asdict(self)
-        return values
-
 
 def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> EvaluatedModel:
     """Evaluate a network on all test images.
@@ -73,9 +67,9 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
     require_evaluate(model=options.model, weights=options.weights, data=options.data, compute=options.compute)
     runtime = open_runtime(options.compute.device, options.compute.precision, options.compute.threads)
     chosen = options.data
-    if chosen.name is None and is_student_folder(Path(options.model)):
+    if chosen.name is None and has_student_files(Path(options.model)):
         folder = Path(options.model)
-        named = read_origin(folder).data
+        named = read_student_config(folder).origin.data
         chosen = replace(chosen, name=require_typed(named, (), what="data", option="--data", source=folder))
     data = open_data(chosen, options.model, published_normalization(options.model, options.weights, chosen), progress)
     model = open_model(options.model, options.weights, data, chosen, progress, logits=options.logits)

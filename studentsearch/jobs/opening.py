@@ -21,7 +21,7 @@ from studentsearch.data.sources import open_dataset
 from studentsearch.decoding import decode_json
 from studentsearch.engine.evaluate import Evaluation, evaluate
 from studentsearch.engine.runtime import Runtime
-from studentsearch.errors import InputFileError, UsageError
+from studentsearch.errors import UsageError
 from studentsearch.graph.network import Network
 from studentsearch.graph.outputs import name_logits, network_place
 from studentsearch.jobs.building import fresh_model, weights_file
@@ -37,9 +37,10 @@ from studentsearch.outputs import ALONE, OutputPlace
 from studentsearch.progress import Progress
 from studentsearch.records.facts import DataFacts, RunFacts, SearchTeacher
 from studentsearch.records.normalization import Normalization
+from studentsearch.records.student import has_student_files, read_student_config
 from studentsearch.runs.state_hash import state_sha256
 from studentsearch.runs.tensors import load_metadata
-from studentsearch.student.folder import is_student_folder, read_origin, read_student
+from studentsearch.student.folder import read_student
 from studentsearch.student.plain import plain_network
 
 EVALUATION_BATCH = 250
@@ -161,7 +162,7 @@ def open_model(
     """
     folder = Path(name)
     stated: str | None
-    if is_student_folder(folder):
+    if has_student_files(folder):
         stored = read_student(folder)
         refuse_several_inputs(name, stored.spec.input_names)
         module, file, stated = stored.module, weights, str(stored.spec.logits)
@@ -184,8 +185,8 @@ def open_model(
 def published_normalization(name: str, weights: Path | None, options: DataOptions) -> Normalization | None:
     """The normalization that a job's weights were trained with, where it is known."""
     folder = Path(name)
-    if is_student_folder(folder):
-        origin = read_origin(folder)
+    if has_student_files(folder):
+        origin = read_student_config(folder).origin
         return Normalization(mean=origin.mean, std=origin.std)
     if weights is not None:
         return _normalization_in(weights) or library_normalization(name, weights)
@@ -211,11 +212,8 @@ def _normalization_in(weights: Path) -> Normalization | None:
     text = load_metadata(weights).get(_NORMALIZATION_KEY)
     if text is None:
         return None
-    cure = "give --mean and --std"
-    try:
-        return decode_json(text, Normalization, source=f"{weights}: normalization in its header", cure=cure)
-    except UsageError as error:
-        raise InputFileError(f"{weights}: its header's {error}; {cure}") from error
+    source = f"{weights}: normalization in its header"
+    return decode_json(text, Normalization, source=source, cure="give --mean and --std")
 
 
 def judge(

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from studentsearch.records.results import Reached, RollBack
+from studentsearch.records.names import STUDENT_FOLDER
+from studentsearch.records.results import Reached, RollBack, TrainingResults
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,3 +39,22 @@ class DistilledStudent:
     teachers: tuple[float, ...]
     last: Reached
     best: Reached
+
+
+def distilled_student(run: Path, results: TrainingResults) -> DistilledStudent:
+    """What a distillation left.
+
+    Args:
+        run: The run folder.
+        results: What it found.
+
+    Returns:
+        Accuracies, and where the student lies.
+    """
+    return DistilledStudent(
+        folder=run / STUDENT_FOLDER,
+        before=None if results.before is None else results.before.accuracy_test,
+        teachers=tuple(teacher.accuracy_test for teacher in results.teachers or ()),
+        last=results.last,
+        best=results.best,
+    )

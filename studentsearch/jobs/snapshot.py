@@ -21,11 +21,12 @@ from studentsearch.graph.trace import trace
 from studentsearch.jobs.opening import OpenedData, OpenedModel
 from studentsearch.records.counts import Counts
 from studentsearch.records.origin import Origin
+from studentsearch.records.student import StudentFacts
 from studentsearch.student.blocks import kept_by_block
 from studentsearch.student.build import build_with_weights
 from studentsearch.student.check import check_cut
 from studentsearch.student.counts import count_everything
-from studentsearch.student.folder import StudentRecord, write_student
+from studentsearch.student.folder import write_student
 from studentsearch.student.restore import restore_norms
 from studentsearch.student.slice import Cut, cut
 
@@ -100,8 +101,7 @@ def write_snapshot(
     _require_finite(student.tensors)
     check = check_cut(folded_module, folded, exact, macs=int(count_macs(network, alive)), images=probe.cpu())
     small = build_with_weights(student.spec, student.tensors)
-    record = StudentRecord(
-        spec=student.spec,
+    record = StudentFacts(
         origin=teacher.origin,
         counts=count_everything(small, trace(small, *network.input_shapes, skip=("*",))),
         teacher_counts=teacher.counts,

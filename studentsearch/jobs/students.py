@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -23,14 +23,13 @@ from studentsearch.outputs import OutputPlace
 from studentsearch.records.counts import Counts
 from studentsearch.records.names import WEIGHTS_NAME
 from studentsearch.records.origin import Origin
-from studentsearch.records.recipe import TrainingRecipe
-from studentsearch.records.results import Reached
-from studentsearch.records.training import TeacherRecord, TrainingRecord
+from studentsearch.records.student import StudentFacts
+from studentsearch.records.training import TrainingRecord
 from studentsearch.runs.files import file_sha256
 from studentsearch.student.build import build
 from studentsearch.student.check import check_cut
 from studentsearch.student.counts import count_everything
-from studentsearch.student.folder import StoredStudent, StudentRecord, read_student, rewrite_weights, write_student
+from studentsearch.student.folder import StoredStudent, read_student, rewrite_weights, write_student
 from studentsearch.student.plain import plain_network
 from studentsearch.student.slice import cut
 
@@ -119,55 +118,6 @@ def open_named_student(name: str, dataset: Dataset, seed: int, logits: str | Non
     )
 
 
-def training_record(
-    recipe: TrainingRecipe,
-    reached: Reached,
-    *,
-    method: str,
-    init: Init,
-    via: str | None,
-    seed: int,
-    augment: str,
-    teachers: Sequence[TeacherRecord],
-    accuracy_before: float | None,
-) -> TrainingRecord:
-    """How a student's weights were trained and what they reach, as its config.json and card say it.
-
-    Args:
-        recipe: The recipe.
-        reached: When in the training these weights were taken, and their accuracy.
-        method: The loss.
-        init: Where training started.
-        via: The temporal network, if any.
-        seed: Of everything random.
-        augment: How training images were varied.
-        teachers: Who taught.
-        accuracy_before: Test accuracy as it was cut; None for a network by name.
-
-    Returns:
-        The facts.
-    """
-    return TrainingRecord(
-        method=method,
-        init=init,
-        teachers=tuple(teachers),
-        via=via or "",
-        step=reached.step,
-        epoch=reached.epoch,
-        epochs=recipe.epochs,
-        steps=recipe.steps,
-        batch=recipe.batch,
-        rate=recipe.rate,
-        schedule=recipe.schedule,
-        weight_decay=recipe.weight_decay,
-        seed=seed,
-        augment=augment,
-        accuracy_before=accuracy_before,
-        accuracy_held_out=reached.accuracy_held_out,
-        accuracy_test=reached.accuracy_test,
-    )
-
-
 @torch.no_grad()
 def write_trained(
     student: OpenedStudent,
@@ -200,8 +150,7 @@ def write_trained(
     whole = cut(network, alive, state)
     probe = torch.randn(4, *network.input_shape, generator=torch.Generator().manual_seed(0))
     module = build(whole.spec)
-    record = StudentRecord(
-        spec=whole.spec,
+    record = StudentFacts(
         origin=origin,
         counts=student.counts,
         teacher_counts=teacher_counts,

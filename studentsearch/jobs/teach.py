@@ -33,7 +33,7 @@ from studentsearch.progress import Progress, SilentProgress
 from studentsearch.records.configuration import TeachConfiguration
 from studentsearch.records.names import BEST_TAUGHT_WEIGHTS_NAME, TAUGHT_WEIGHTS_NAME
 from studentsearch.records.recipe import TrainingRecipe
-from studentsearch.records.results import NetworkFacts, Reached, TrainingResults
+from studentsearch.records.results import NetworkFacts, TrainingResults
 from studentsearch.runs.folder import RunFolder
 from studentsearch.runs.hold import hold_run_folder
 from studentsearch.runs.manifest import decode_part
@@ -63,15 +63,7 @@ class TeachOptions:
     logits: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainedNetwork:
-    """What a training left: where it stands last, and where it was best on the held-out images."""
-
-    last: Reached
-    best: Reached
-
-
-def teach(options: TeachOptions, progress: Progress | None = None) -> TrainedNetwork:
+def teach(options: TeachOptions, progress: Progress | None = None) -> TrainingResults:
     """Train a network on labels; its weights are OUT/weights.safetensors (last) and OUT/weights-best.safetensors.
 
     Args:
@@ -79,14 +71,14 @@ def teach(options: TeachOptions, progress: Progress | None = None) -> TrainedNet
         progress: Hears of every step; None for silence.
 
     Returns:
-        Accuracies of the last and the best epoch.
+        Accuracies of the last and the best epoch, and what the network costs.
     """
     require_teach(model=options.model, data=options.data, compute=options.compute, out=options.out)
     with hold_run_folder(options.out):
         return _held_teach(options, progress or SilentProgress())
 
 
-def _held_teach(options: TeachOptions, progress: Progress) -> TrainedNetwork:
+def _held_teach(options: TeachOptions, progress: Progress) -> TrainingResults:
     runtime = open_runtime(options.compute.device, options.compute.precision, options.compute.threads)
     data = open_data(options.data, options.model, library_normalization(options.model), progress)
     torch.manual_seed(options.compute.seed)
@@ -119,11 +111,10 @@ def _held_teach(options: TeachOptions, progress: Progress) -> TrainedNetwork:
     facts = run_facts(runtime, options.compute.seed, data)
     run = RunFolder.begin(options.out, kind="teach", configuration=as_json(configuration), facts=as_json(facts))
     if run.is_finished(progress.say):
-        results = decode_part(run.path, "results", run.manifest.results, TrainingResults)
-        return TrainedNetwork(last=results.last, best=results.best)
+        return decode_part(run.path, "results", run.manifest.results, TrainingResults)
     trained = training.run(run)
-    _finish(run, module, trained, data, runtime, normalization_metadata(data.normalization) | output.metadata())
-    return TrainedNetwork(last=trained.last, best=trained.best)
+    metadata = normalization_metadata(data.normalization) | output.metadata()
+    return _finish(run, module, trained, data, runtime, metadata)
 
 
 def _finish(
@@ -133,7 +124,7 @@ def _finish(
     data: OpenedData,
     runtime: Runtime,
     metadata: Mapping[str, str],
-) -> None:
+) -> TrainingResults:
     """Write the weights and store the results."""
     save_tensors(run.path / TAUGHT_WEIGHTS_NAME, trained.last_state, metadata)
     save_tensors(run.path / BEST_TAUGHT_WEIGHTS_NAME, trained.best_state, metadata)
@@ -150,3 +141,4 @@ def _finish(
     )
     files = [run.path / name for name in (TAUGHT_WEIGHTS_NAME, BEST_TAUGHT_WEIGHTS_NAME)]
     run.finish(as_json(results), run.hashes(files))
+    return results

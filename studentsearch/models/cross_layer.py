@@ -1,4 +1,4 @@
-"""The pairs of the cross-layer distillation paper that no other family has; its figures are read as docs/pairs.md says.
+"""Networks of the cross-layer distillation paper that no other family has, as docs/reference/pairs.md reads them.
 
 Source:
     Chou, Chiu and Liao, "Cross-layer knowledge distillation with KL divergence and offline ensemble for compressing

@@ -1,1 +1,1 @@
-"""What is written to a student folder and read back, as typed facts without torch."""
+"""What runs and students are on disk, as typed facts that jobs write and reports read; nothing here needs torch."""

@@ -1,4 +1,4 @@
-"""Where a run's figures come from, as manifest.json holds it under `facts`: nothing here decides the outcome anew."""
+"""Where a run's figures come from: command, versions, device, data; as manifest.json holds it under `facts`."""
 
 from __future__ import annotations
 

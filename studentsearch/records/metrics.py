@@ -116,16 +116,7 @@ def training_row(
     seconds: float,
     images_per_second: float,
 ) -> TrainingRow:
-    """The row of a step, see `TrainingRow`.
-
-    Args:
-        terms: `loss` and the terms that it has, by name.
-        step: Its number.
-        epoch: Passes until its end.
-        rate: Learning rate.
-        accuracy_held_out: At the end of an epoch.
-        seconds: Time until its end.
-        images_per_second: Of the steps that were read together.
+    """The row of a step whose loss has these terms.
 
     Returns:
         The row; None for terms that are not finite.

@@ -22,7 +22,7 @@ class Origin:
         classes: Names of the classes, in the order of the logits.
         mean: Channel means that inputs are normalised with, pixels in 0..1.
         std: Channel standard deviations.
-        architecture: Name of the network that it is, whole; empty where it was cut out of the teacher.
+        architecture: Model name where nothing was cut; empty for a student that was cut out of its teacher.
     """
 
     teacher: Text

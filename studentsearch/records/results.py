@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from studentsearch.decoding import LEFT_OUT
 from studentsearch.records.bounds import Amount, Percent, Text
-from studentsearch.records.counts import Counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +19,7 @@ class FoundStudent:
         macs: What it costs.
         step: The step at which the count first was within the budget.
         seconds: Time of search until then, evaluations left out.
-        accuracy_held_out: Top-1 on the held-out training images, which the teacher may know by heart.
+        accuracy_held_out: Top-1 on the held-out training images, on which the teacher may have been trained.
         accuracy_test: Top-1 on the test images, before any distillation.
     """
 
@@ -53,17 +52,6 @@ class NetworkFacts:
     flops: Amount | None = field(default=None, metadata=LEFT_OUT)
     parameters: Amount | None = field(default=None, metadata=LEFT_OUT)
     accuracy_test: Percent | None = field(default=None, metadata=LEFT_OUT)
-
-    @classmethod
-    def of(cls, counts: Counts) -> NetworkFacts:
-        """A network that was counted in every convention."""
-        return cls(
-            macs=counts.macs,
-            paper=counts.paper,
-            thop=counts.thop,
-            flops=counts.flops,
-            parameters=counts.parameters,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

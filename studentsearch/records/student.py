@@ -27,30 +27,24 @@ _OLDER = "search or distil again with this version; folders of older ones are no
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StudentConfig:
-    """Everything that config.json holds.
+class StudentFacts:
+    """What a student is, but for its architecture and weights.
 
     Attributes:
-        schema: `SCHEMA`.
-        tensors_sha256: Hash over names, dtypes, shapes and values of the weights.
         origin: Where the student comes from.
         counts: Its cost in every convention.
         teacher_counts: The teacher's cost.
         check: What was measured when it was cut.
         blocks: What was kept of every block; none of a network by name.
         training: How its weights were trained since; None for those that it was cut with.
-        architecture: Its forward pass.
     """
 
-    schema: int
-    tensors_sha256: Digest
     origin: Origin
     counts: Counts
     teacher_counts: Counts
     check: CutCheck
     blocks: tuple[BlockShare, ...]
-    training: TrainingRecord | None
-    architecture: ArchitectureRecord
+    training: TrainingRecord | None = None
 
     @property
     def removed(self) -> tuple[str, ...]:
@@ -61,6 +55,21 @@ class StudentConfig:
     def at_one_channel(self) -> tuple[str, ...]:
         """Module paths of the layers that were kept at one input channel."""
         return tuple(reader.path for block in self.blocks for reader in block.readers if reader.is_at_one_channel)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudentConfig(StudentFacts):
+    """Everything that config.json holds.
+
+    Attributes:
+        schema: `SCHEMA`.
+        tensors_sha256: Hash over names, dtypes, shapes and values of the weights.
+        architecture: Its forward pass.
+    """
+
+    schema: int
+    tensors_sha256: Digest
+    architecture: ArchitectureRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,14 +30,14 @@ class RunGroup:
     Attributes:
         runs: In order of seeds.
         stage: 1 or 2 where the group is a stage of a distillation through a temporal network; else None.
-        apart: How it differs from the groups that would read alike; empty where none does.
+        difference: How it differs from the groups that would read alike; empty where none does.
         gain_last: Percentage points over `none` on the same student, images and recipe, last epochs; None without it.
         gain_best: The same of the epochs that were best on the held-out images.
     """
 
     runs: tuple[FinishedRun, ...]
     stage: int | None
-    apart: str
+    difference: str
     gain_last: float | None
     gain_best: float | None
 
@@ -49,7 +49,7 @@ class RunGroup:
     @property
     def what(self) -> str:
         """What a table calls it; no other group with the same networks is called so."""
-        return f"{self.task.what}, {self.apart}" if self.apart else self.task.what
+        return f"{self.task.what}, {self.difference}" if self.difference else self.task.what
 
     @property
     def epochs(self) -> float:
@@ -115,7 +115,7 @@ def top1(moments: Sequence[Reached]) -> Spread:
     """Mean and sample standard deviation of test accuracies.
 
     Args:
-        moments: Of several runs the same moment each, at least one.
+        moments: Of at least one run the last epoch each, or the best.
 
     Returns:
         Percent.

@@ -9,7 +9,7 @@ from studentsearch.records.names import MANIFEST_NAME, VIA_FOLDER
 from studentsearch.records.results import Reached
 from studentsearch.report.comparison_facts import Comparison, RunGroup, top1
 from studentsearch.report.comparison_runs import DEPTH, FinishedRun, Setting, Task, UnfinishedRun, find_runs, read_runs
-from studentsearch.report.run_facts import KINDS, is_student_folder
+from studentsearch.report.run_facts import KINDS, is_student_alone
 from studentsearch.report.words import value_words
 from studentsearch.runs.manifest import read_manifest
 
@@ -39,7 +39,7 @@ def is_comparison(paths: Sequence[Path]) -> bool:
     if len(paths) > 1:
         return True
     (path,) = paths
-    if is_student_folder(path) or not path.is_dir():
+    if is_student_alone(path) or not path.is_dir():
         return False
     own = read_manifest(path).kind if (path / MANIFEST_NAME).is_file() else None
     return own not in KINDS and any(found != path for found in find_runs(paths))
@@ -119,7 +119,7 @@ def _bundles(runs: Sequence[FinishedRun | UnfinishedRun]) -> list[list[_Bundle]]
 
 
 def _identity(task: Task) -> _Identity:
-    """What runs of a group have in common, apart from the seed."""
+    """What runs of a group have in common but for the seed."""
     return (Setting(key="kind", value=task.kind), Setting(key="trained", value=task.student), *task.settings)
 
 
@@ -143,7 +143,7 @@ def _group(bundle: _Bundle, bundles: Sequence[_Bundle]) -> RunGroup:
     return RunGroup(
         runs=bundle.runs,
         stage=bundle.stage,
-        apart=_apart(bundle, [other for other in bundles if other.look == bundle.look]),
+        difference=_difference(bundle, [other for other in bundles if other.look == bundle.look]),
         gain_last=_gain([run.results.last for run in bundle.runs], [run.results.last for run in baseline]),
         gain_best=_gain([run.results.best for run in bundle.runs], [run.results.best for run in baseline]),
     )
@@ -162,7 +162,7 @@ def _gain(moments: Sequence[Reached], baseline: Sequence[Reached]) -> float | No
     return top1(moments).mean - top1(baseline).mean if baseline else None
 
 
-def _apart(bundle: _Bundle, alike: Sequence[_Bundle]) -> str:
+def _difference(bundle: _Bundle, alike: Sequence[_Bundle]) -> str:
     """The settings in which a bundle differs from those that look alike, some of them."""
     options = [{setting.key: setting.value for setting in other.task.settings} for other in alike]
     own = {setting.key: setting.value for setting in bundle.task.settings}

@@ -65,7 +65,7 @@ def _table(columns: Sequence[Column], comparison: Comparison, sign: str, *, is_w
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1), collapse_padding=True)
     for column in columns:
         name = Text(column.header if is_wide else _narrow_header(column))
-        if column.is_text:
+        if column.alignment == "text":
             table.add_column(name, overflow="fold")
         else:
             is_left = is_wide and column.alignment == "left"

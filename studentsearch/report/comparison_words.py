@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from studentsearch.report.comparison_facts import Comparison, RunGroup, Spread
 from studentsearch.report.comparison_runs import UnfinishedRun
@@ -20,19 +21,14 @@ class Column:
         words: The cell of a group.
         narrow: Its name over two lines, for a terminal that is not wide enough for `header`.
         under: Header of the column below whose cells it stands there; empty for a column of its own.
-        alignment: Text and spreads stand left, other figures right.
+        alignment: Text stands left and may be folded into several lines; figures stand left or right.
     """
 
     header: str
     words: Callable[[RunGroup], str]
     narrow: str = ""
     under: str = ""
-    alignment: str = "right"
-
-    @property
-    def is_text(self) -> bool:
-        """Whether a cell may be folded into several lines."""
-        return self.alignment == "text"
+    alignment: Literal["text", "left", "right"] = "right"
 
 
 def _what(group: RunGroup) -> str:

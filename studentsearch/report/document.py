@@ -14,7 +14,7 @@ from studentsearch.report.comparison_words import comparison_table, explanation,
 from studentsearch.report.course import charted
 from studentsearch.report.figures import BLOCK, LAYER, SUM, figures
 from studentsearch.report.run_facts import (
-    is_student_folder,
+    is_student_alone,
     read_course_rows,
     read_run,
     read_search,
@@ -58,7 +58,7 @@ def report_json(path: Path) -> dict[str, JsonValue]:
         For a run: kind, status, configuration, facts, results and its students; for a student: kind "student" and
         its counts, the layers it lost, and its blocks with their layers and sums. Drop ratios are shares from 0 to 1.
     """
-    if is_student_folder(path):
+    if is_student_alone(path):
         return {"kind": "student", **_student_json(read_student_config(path))}
     manifest = read_run(path)
     students: dict[str, JsonValue] = {
@@ -107,7 +107,7 @@ def write_html(path: Path, file: Path) -> None:
         path: A run folder or a student folder.
         file: The page; replaced whole.
     """
-    if is_student_folder(path):
+    if is_student_alone(path):
         title, parts = f"Student {path.resolve().name}", _student_parts(read_student_config(path))
     else:
         manifest = read_run(path)

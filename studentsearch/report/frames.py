@@ -11,7 +11,7 @@ from studentsearch.errors import DiskError
 from studentsearch.records.results import FoundStudent, SearchResults
 from studentsearch.records.student import StudentConfig, read_student_config
 from studentsearch.report.figures import BLOCK, LAYER, SUM, Figures, figures
-from studentsearch.report.run_facts import is_student_folder, read_run, read_search, student_folders
+from studentsearch.report.run_facts import is_student_alone, read_run, read_search, student_folders
 
 Students = Mapping[str, StudentConfig]
 """Facts of students by label; the label is the first column of every table."""
@@ -131,7 +131,7 @@ def write_csv(path: Path) -> tuple[Path, ...]:
         DiskError: The folder cannot be written; free space or permission there.
     """
     tables: dict[str, pd.DataFrame] = {}
-    if is_student_folder(path):
+    if is_student_alone(path):
         folders = {path.resolve().name: path}
     else:
         manifest = read_run(path)

@@ -38,7 +38,7 @@ def seconds_left(*, first: int, step: int, total: int, elapsed: float) -> float 
 
 
 def filled_lines(words: Iterable[str], width: int) -> list[str]:
-    """Facts side by side, on as many lines as they need; none is torn apart.
+    """Facts side by side, on as many lines as they need; none is split over two.
 
     Args:
         words: What may stand on one line.

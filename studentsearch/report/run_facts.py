@@ -16,7 +16,7 @@ _ROWS: Mapping[str, type[MetricRow]] = {"search": SearchRow, "distill": Training
 KINDS = tuple(_ROWS)
 
 
-def is_student_folder(path: Path) -> bool:
+def is_student_alone(path: Path) -> bool:
     """Whether `path` is a student alone, not a run."""
     return os.path.lexists(path / CONFIG_NAME) and not (path / MANIFEST_NAME).is_file()
 
@@ -96,7 +96,7 @@ def student_folders(path: Path, manifest: Manifest) -> dict[str, Path]:
     """
     if manifest.kind == "search":
         return {student.label: found_folder(path, student) for student in read_search(path, manifest).students}
-    return {STUDENT_FOLDER: path / STUDENT_FOLDER} if is_student_folder(path / STUDENT_FOLDER) else {}
+    return {STUDENT_FOLDER: path / STUDENT_FOLDER} if is_student_alone(path / STUDENT_FOLDER) else {}
 
 
 def read_course_rows(path: Path, manifest: Manifest) -> Sequence[MetricRow]:

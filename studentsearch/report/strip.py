@@ -10,7 +10,7 @@ from studentsearch.records.shares import ReaderShare, SumShare
 from studentsearch.report.triangle import dense_groups
 
 _LAYERS = "layer: in the order of the forward pass, its input channels and filters kept"
-_SUMS = "+ sum: the channels kept of a stream, and the branches it adds or goes without"
+_SUMS = "+ sum: channels kept of a residual stream, branches added and branches removed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,8 +119,8 @@ def _branch_words(facts: SumShare, title: str) -> str:
 
 def _shared_path(paths: Sequence[str]) -> str:
     """The leading parts that all paths share, as many as leave each path a word: a number alone says nothing."""
-    places = zip(*(path.split(".")[:-1] for path in paths), strict=False)
-    shared = [parts[0] for parts in takewhile(lambda parts: len(set(parts)) == 1, places)]
+    parts_by_depth = zip(*(path.split(".")[:-1] for path in paths), strict=False)
+    shared = [parts[0] for parts in takewhile(lambda parts: len(set(parts)) == 1, parts_by_depth)]
     while shared and any(not re.search("[^0-9.]", shortened(path, ".".join(shared))) for path in paths):
         shared.pop()
     return ".".join(shared)
@@ -134,6 +134,6 @@ def shortened(path: str, title: str) -> str:
         title: The path of the stage, may be empty.
 
     Returns:
-        What follows `title`; the whole path where it does not lie in the stage.
+        What follows `title`; the full path of a module outside the stage.
     """
     return path.removeprefix(f"{title}.") if title else path

@@ -58,7 +58,7 @@ def strip_svg(strip: Strip) -> str:
     label = LETTER * max(len(row.label) for row in strip.rows) + 3 * MARGIN
     words = LETTER * max(len(_row_words(row)) for row in strip.rows)
     width, height = label + 2 * (BAR + FIGURES) + words, CELL * len(strip.rows)
-    rows = "".join(_strip_row(row, left=label, top=CELL * place) for place, row in enumerate(strip.rows))
+    rows = "".join(_strip_row(row, left=label, top=CELL * position) for position, row in enumerate(strip.rows))
     drawing = f'<svg width="{width}" height="{height}" role="img">{rows}</svg>'
     return _figure(strip.title, drawing)
 
@@ -91,10 +91,10 @@ def _bar_svg(kept: int, before: int, words: str, *, left: int, top: int) -> str:
     red, green, blue = ramp_colour(drop_ratio(kept, before))
     hint = f"<title>{escape(words)} {kept}/{before}</title>"
     filled = BAR * kept / before if before else BAR
-    place = f'y="{top}" height="{CELL - 1}"'
+    vertical = f'y="{top}" height="{CELL - 1}"'
     return (
-        f'<rect x="{left}" {place} width="{BAR}" fill="#eee">{hint}</rect>'
-        f'<rect x="{left}" {place} width="{filled:.1f}" fill="rgb({red},{green},{blue})">{hint}</rect>'
+        f'<rect x="{left}" {vertical} width="{BAR}" fill="#eee">{hint}</rect>'
+        f'<rect x="{left}" {vertical} width="{filled:.1f}" fill="rgb({red},{green},{blue})">{hint}</rect>'
     ) + _text(f"{kept}/{before}", left + BAR + 4, top)
 
 

@@ -66,7 +66,7 @@ def accuracies_table(training: TrainingResults) -> WordTable:
         training: The results of a distillation or of a teacher's training.
 
     Returns:
-        One row a moment that is known.
+        One row for each network and step with known accuracy.
     """
     others = {"teacher": training.teacher, "before": training.before}
     rows = [

@@ -13,7 +13,7 @@ from studentsearch.report.chart import Chart
 from studentsearch.report.course import Series, charted
 from studentsearch.report.run_facts import (
     found_folder,
-    is_student_folder,
+    is_student_alone,
     read_course_rows,
     read_run,
     read_search,
@@ -46,7 +46,7 @@ def render_report(path: Path, console: Console) -> None:
         path: A run folder (search, distill, teach; complete or running) or a student folder.
         console: Where to; 80 columns suffice.
     """
-    parts = _student_report(read_student_config(path)) if is_student_folder(path) else _run_report(path)
+    parts = _student_report(read_student_config(path)) if is_student_alone(path) else _run_report(path)
     console.print(Shown(content=Group(*_spaced(parts))))
 
 

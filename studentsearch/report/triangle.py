@@ -16,7 +16,7 @@ GLYPHS = "█▓▒░·"
 ASCII_GLYPHS = "#%+-."
 MEANINGS = ("none dropped", "under 1/3", "under 2/3", "over 2/3", "all")
 EXAMPLES = (0.0, 0.2, 0.5, 0.8, 1.0)
-EXPLANATION = "row: a layer in order of depth; column: a map it read, the block's input first"
+EXPLANATION = "row: a layer, by depth; column: a feature map it read, the block's input first"
 LABEL_WIDTH = 3
 GAP = 3
 _KEPT, _DROPPED = (64, 144, 208), (214, 69, 56)
@@ -53,7 +53,7 @@ class Triangle:
 
 
 def dense_triangles(blocks: Sequence[BlockShare]) -> tuple[Triangle, ...]:
-    """One triangle a dense block; the layer that reads the whole block, if named apart, is its last row.
+    """One triangle a dense block; a layer of another block that reads all of it is its last row.
 
     Args:
         blocks: In the order of the forward pass.
@@ -65,7 +65,7 @@ def dense_triangles(blocks: Sequence[BlockShare]) -> tuple[Triangle, ...]:
 
 
 def dense_groups(blocks: Sequence[BlockShare]) -> tuple[tuple[BlockShare, ...], ...]:
-    """The dense blocks, each with the blocks after it that read the same maps.
+    """The dense blocks, each with the blocks after it that read the same feature maps.
 
     Args:
         blocks: In the order of the forward pass.

@@ -23,7 +23,7 @@ _NAMES = {
 
 
 def percent_words(share: float | None) -> str:
-    """A share of 1 as percent; all and nothing are said only of exactly all and nothing.
+    """A share as a percentage; `0.0%` and `100.0%` only where it is exactly 0 or 1.
 
     Args:
         share: 0 to 1, or None.

@@ -7,7 +7,7 @@ import copy
 import torch
 from thop import profile
 from torch import fx, nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from studentsearch.graph.macs import full_macs, paper_macs
 from studentsearch.graph.network import Network
@@ -17,6 +17,13 @@ from studentsearch.student.blank import blank_images
 from studentsearch.student.spec import StudentSpec
 
 _COUNTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+
+# torch before 2.15 runs attention on a CPU by an operation that its own counter has no formula for.
+_ATTENTION = {
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: (
+        lambda query, key, value, *_, **__: sdpa_flop_count(query, key, value)  # type: ignore[no-untyped-call]
+    )
+}
 
 
 def count_everything(module: nn.Module, network: Network) -> Counts:
@@ -61,7 +68,7 @@ def torch_flops(module: nn.Module, input_shapes: tuple[tuple[int, ...], ...]) ->
     is_fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # its one kernel is not counted
     try:
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=_ATTENTION) as counter:
             copied(*blank_images(copied, input_shapes))
     finally:
         torch.backends.mha.set_fastpath_enabled(is_fast)

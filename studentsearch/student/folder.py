@@ -8,7 +8,7 @@ Hence nothing in a folder is run: `wellformed.py` and `trial.py` check config.js
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import msgspec
@@ -18,17 +18,14 @@ from torch import Tensor, nn
 from studentsearch.decoding import decode_json
 from studentsearch.disk import write_bytes
 from studentsearch.errors import InputFileError, UnsupportedGraphError
-from studentsearch.records.blocks import BlockShare
-from studentsearch.records.counts import Counts, CutCheck
 from studentsearch.records.names import CARD_NAME, CONFIG_NAME, SOURCE_NAME, WEIGHTS_NAME
 from studentsearch.records.origin import Origin
 from studentsearch.records.student import (
     SCHEMA,
     StudentConfig,
+    StudentFacts,
     config_metadata,
-    has_student_files,
     read_config,
-    read_student_config,
 )
 from studentsearch.records.training import TrainingRecord
 from studentsearch.runs.files import write_text
@@ -41,29 +38,6 @@ from studentsearch.student.source import model_source
 from studentsearch.student.spec import StudentSpec, spec_from_record, spec_to_record
 from studentsearch.student.trial import require_running, require_sound
 from studentsearch.student.wellformed import spec_problem
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StudentRecord:
-    """Everything about a student but its weights.
-
-    Attributes:
-        spec: Its architecture.
-        origin: Where it comes from.
-        counts: Its cost in every convention.
-        teacher_counts: The teacher's cost.
-        check: What the proof before writing measured.
-        blocks: What was kept of every block.
-        training: How its weights were trained; None for those that it was cut with.
-    """
-
-    spec: StudentSpec
-    origin: Origin
-    counts: Counts
-    teacher_counts: Counts
-    check: CutCheck
-    blocks: tuple[BlockShare, ...]
-    training: TrainingRecord | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,26 +54,22 @@ class StoredStudent:
         return self.config.origin
 
 
-def write_student(folder: Path, student: Cut, record: StudentRecord) -> None:
+def write_student(folder: Path, student: Cut, facts: StudentFacts) -> None:
     """Write a student folder; config.json comes last, so that a folder with one is whole.
 
     Args:
         folder: Where; made if missing.
         student: Architecture and weights.
-        record: Its facts.
+        facts: Where it comes from, its cost, what was kept, and how its weights were trained.
 
     Raises:
         UnsupportedGraphError: A name or an operation with which the folder could not be read again.
     """
+    known = {field.name: getattr(facts, field.name) for field in fields(StudentFacts)}
     config = StudentConfig(
+        **{**known, "origin": _encodable_origin(facts.origin)},
         schema=SCHEMA,
         tensors_sha256=state_sha256(student.tensors),
-        origin=_encodable_origin(record.origin),
-        counts=record.counts,
-        teacher_counts=record.teacher_counts,
-        check=record.check,
-        blocks=record.blocks,
-        training=record.training,
         architecture=spec_to_record(student.spec),
     )
     _write(folder, student.spec, student.tensors, config)
@@ -126,23 +96,6 @@ def rewrite_weights(
 def student_files(folder: Path) -> tuple[Path, ...]:
     """The files that decide what a student answers; its model card may be edited."""
     return tuple(folder / name for name in (CONFIG_NAME, WEIGHTS_NAME, SOURCE_NAME))
-
-
-def is_student_folder(folder: Path) -> bool:
-    """Whether a folder holds a student, whole or damaged."""
-    return has_student_files(folder)
-
-
-def read_origin(folder: Path) -> Origin:
-    """Where a student comes from, without its weights.
-
-    Args:
-        folder: What `write_student` wrote.
-
-    Returns:
-        Its origin, see `read_student` for what is refused of config.json.
-    """
-    return read_student_config(folder).origin
 
 
 def read_student(folder: Path) -> StoredStudent:

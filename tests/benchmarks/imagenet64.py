@@ -73,7 +73,7 @@ def _write_files(folder: Path, num_images: int, *, compressed: bool) -> None:
 
 
 def _images(count: int, random: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """Smooth images with some noise, which deflate has work with."""
+    """Smooth images with some noise, so that deflate has work to do."""
     coarse = random.integers(0, 256, (count, 3, 8, 8), dtype=np.uint8).repeat(8, axis=2).repeat(8, axis=3)
     noise = random.integers(0, 16, coarse.shape, dtype=np.uint8)
     return (coarse // 4 * 3 + noise).reshape(count, -1)

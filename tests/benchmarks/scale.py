@@ -1,6 +1,6 @@
 """How long a trace, a cut and a recount take.
 
-    python tests/benchmarks/scale.py --out docs/scale.md
+    python tests/benchmarks/scale.py --out docs/reference/scale.md
 
 CPU seconds of one thread.
 """
@@ -41,7 +41,7 @@ _BATCH = 64
 _STEPS = 3
 _HEAD = """# Speed and scale
 
-    python tests/benchmarks/scale.py --out docs/scale.md
+    python tests/benchmarks/scale.py --out docs/reference/scale.md
 
 CPU seconds of one thread; Python {python}, torch {torch}, {processor}.
 """

@@ -18,11 +18,11 @@ from torch import Tensor, nn
 from studentsearch.graph.trace import trace
 from studentsearch.records.names import CONFIG_NAME, WEIGHTS_NAME
 from studentsearch.records.origin import Origin
-from studentsearch.records.student import config_metadata
+from studentsearch.records.student import StudentFacts, config_metadata
 from studentsearch.runs.state_hash import state_sha256
 from studentsearch.student.check import check_cut
 from studentsearch.student.counts import count_everything
-from studentsearch.student.folder import StudentRecord, write_student
+from studentsearch.student.folder import write_student
 from studentsearch.student.plain import plain_network, whole_network
 
 Config = dict[str, Any]
@@ -61,7 +61,7 @@ def write_good(folder: Path, net: nn.Module | None = None) -> None:
     counts = count_everything(plain.module, plain.network)
     images = torch.randn(2, 1, 8, 8)
     check = check_cut(plain.module, whole.tensors, whole, macs=counts.macs, images=images)
-    record = StudentRecord(spec=whole.spec, origin=ORIGIN, counts=counts, teacher_counts=counts, check=check, blocks=())
+    record = StudentFacts(origin=ORIGIN, counts=counts, teacher_counts=counts, check=check, blocks=())
     write_student(folder, whole, record)
     assert trace(plain.module, (1, 8, 8), skip=("*",)).num_outputs == 10
 

@@ -25,9 +25,10 @@ from studentsearch.graph.operations.table import is_reader
 from studentsearch.graph.trace import Traced, trace_with_state
 from studentsearch.records.counts import Counts, CutCheck
 from studentsearch.records.origin import Origin
+from studentsearch.records.student import StudentFacts
 from studentsearch.student.build import build_with_weights
 from studentsearch.student.counts import torch_flops
-from studentsearch.student.folder import StudentRecord, read_student, write_student
+from studentsearch.student.folder import read_student, write_student
 from studentsearch.student.plain import PlainNetwork, plain_network
 from studentsearch.student.slice import Cut, cut
 from studentsearch.student.source import model_source
@@ -244,8 +245,7 @@ class _Examination:
     def _stored(self, student: Cut) -> None:
         """The student's folder, written and read."""
         counts = Counts(macs=1, paper=1, thop=1, flops=2, parameters=1)
-        record = StudentRecord(
-            spec=student.spec,
+        record = StudentFacts(
             origin=_ORIGIN,
             counts=counts,
             teacher_counts=counts,

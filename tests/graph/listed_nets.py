@@ -1,4 +1,4 @@
-"""For every operation that docs/graph_rules.md lists one tiny network that has it between two readers."""
+"""For every operation that docs/reference/graph_rules.md lists one tiny network that has it between two readers."""
 
 from __future__ import annotations
 

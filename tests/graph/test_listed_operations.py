@@ -1,4 +1,4 @@
-"""Every operation that docs/graph_rules.md lists, in a network of its own, through trace, gates, cut and comparison."""
+"""Every operation of docs/reference/graph_rules.md, in a network of its own: trace, gates, cut and comparison."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from listed_nets import LISTED, PASSED_ON, listed_net
 from micro_case import EXACT, Case, answers, assert_near, exported, written
 
-PAGE = (Path(__file__).parents[2] / "docs" / "graph_rules.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "graph_rules.md").read_text()
 EVERY = 10  # of all operations so many are tried in the default suite, one each
 _ROUNDED = {"Tensor.float": 1e-6}  # a student keeps the type that it has, which is float64 here
 

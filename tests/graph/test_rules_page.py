@@ -1,4 +1,4 @@
-"""docs/graph_rules.md names every operation of the table, and its example works."""
+"""docs/reference/graph_rules.md names every operation of the table, and its example works."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from micro_nets import Forward, MicroNet, conv, linear, randomised
 from operation_names import FOLLOWED, LAYER_CALLS, MOVEMENTS, RECORDS, UNGATED
 from torch import Tensor, nn
 
-PAGE = (Path(__file__).parents[2] / "docs" / "graph_rules.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "graph_rules.md").read_text()
 
 
 def spelled(names: AbstractSet[str]) -> str:

@@ -26,7 +26,8 @@ from studentsearch.api import (
     search,
 )
 from studentsearch.errors import UsageError
-from studentsearch.student.folder import StudentRecord, read_student, write_student
+from studentsearch.records.student import StudentFacts
+from studentsearch.student.folder import read_student, write_student
 from studentsearch.student.slice import Cut
 
 NETWORK = """
@@ -168,8 +169,7 @@ def test_a_function_that_gives_images_is_called_only_where_it_is_typed(
     write_good(Path("good"))
     stored = read_student(Path("good"))
     name = "python:own_images_of_this_test:images"
-    record = StudentRecord(
-        spec=stored.spec,
+    record = StudentFacts(
         origin=replace(stored.origin, data=name),
         counts=stored.config.counts,
         teacher_counts=stored.config.teacher_counts,

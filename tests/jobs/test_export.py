@@ -14,11 +14,12 @@ from studentsearch.jobs.export import export
 from studentsearch.outputs import outputs_of
 from studentsearch.records.counts import CutCheck
 from studentsearch.records.origin import Origin
+from studentsearch.records.student import StudentFacts
 from studentsearch.student.blocks import kept_by_block
 from studentsearch.student.build import build_with_weights
 from studentsearch.student.check import check_cut
 from studentsearch.student.counts import count_everything
-from studentsearch.student.folder import StudentRecord, read_student, write_student
+from studentsearch.student.folder import read_student, write_student
 from studentsearch.student.plain import plain_network, whole_network
 from studentsearch.student.slice import Cut
 
@@ -57,8 +58,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     student = case.cut(gates)
     module = build_with_weights(student.spec, student.tensors)
     counts = count_everything(module, trace(module, case.shape))
-    record = StudentRecord(
-        spec=student.spec,
+    record = StudentFacts(
         origin=ORIGIN,
         counts=counts,
         teacher_counts=count_everything(case.module, case.network),
@@ -127,9 +127,7 @@ def written(folder: Path, name: str, *input_shapes: tuple[int, ...]) -> Path:
     student = whole_network(plain.network, plain.module.state_dict())
     counts = count_everything(plain.module, plain.network)
     check = CutCheck(difference=0.0, counted_macs=counts.macs, counter="thop", independent_macs=counts.macs)
-    record = StudentRecord(
-        spec=student.spec, origin=ORIGIN, counts=counts, teacher_counts=counts, check=check, blocks=()
-    )
+    record = StudentFacts(origin=ORIGIN, counts=counts, teacher_counts=counts, check=check, blocks=())
     write_student(folder, student, record)
     return folder
 

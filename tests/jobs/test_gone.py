@@ -112,7 +112,8 @@ def test_weights_of_a_training_are_written_again(tmp_path: Path, change: Callabl
     taught = teach(options)
     before = hashes(options.out)
     change(options.out)
-    assert teach(options, heard) == taught
+    again = teach(options, heard)
+    assert replace(again, milliseconds_per_image=taught.milliseconds_per_image) == taught  # that alone is of the clock
     assert any(words in line for line in heard.lines), heard.lines
     assert hashes(options.out) == before
     assert is_finished(options.out)

@@ -12,7 +12,8 @@ from campaigns.hostile_students import CANARY, scene
 
 from studentsearch.cli.main import main
 from studentsearch.data.sources import open_dataset
-from studentsearch.student.folder import StudentRecord, read_student, write_student
+from studentsearch.records.student import StudentFacts
+from studentsearch.student.folder import read_student, write_student
 from studentsearch.student.slice import Cut
 
 TEACHER: Mapping[str, object] = {"weights": None, "data_root": None, "image_size": None}
@@ -24,8 +25,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A search run that is as it should be but for its manifest."""
     with scene(tmp_path_factory.mktemp("runs")) as folder:
         stored = read_student(Path("good"))
-        record = StudentRecord(
-            spec=stored.spec,
+        record = StudentFacts(
             origin=replace(ORIGIN, data_sha256=open_dataset("digits").fingerprint),
             counts=stored.config.counts,
             teacher_counts=stored.config.teacher_counts,

@@ -1,4 +1,4 @@
-"""A user's own loss, as docs/own_loss.md shows it: typed as a function, and named by an installed package."""
+"""A user's own loss, as docs/how_to/own_loss.md shows it: typed as a function, and named by an installed package."""
 
 import json
 import re
@@ -16,12 +16,12 @@ from studentsearch.errors import InterruptedRunError, RunFolderError, UsageError
 from studentsearch.jobs.distill import DistillOptions, distill
 from studentsearch.jobs.method_options import MethodOptions
 from studentsearch.jobs.options import ComputeOptions, DataOptions
-from studentsearch.jobs.recipe import TrainingRecipe
+from studentsearch.records.recipe import TrainingRecipe
 from studentsearch.runs.files import file_sha256
 from studentsearch.runs.manifest import read_manifest
 from studentsearch.runs.state_hash import state_sha256
 
-PAGE = Path(__file__).parents[2] / "docs" / "own_loss.md"
+PAGE = Path(__file__).parents[2] / "docs" / "how_to" / "own_loss.md"
 FUNCTION = "python:my_loss:squared_logits"
 
 

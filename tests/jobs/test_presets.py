@@ -9,7 +9,7 @@ from studentsearch.errors import UsageError
 from studentsearch.jobs.presets import Recipe, pair, pairs, recipe, recipes
 from studentsearch.models.names import model_names
 
-PAGE = (Path(__file__).parents[2] / "docs" / "pairs.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "pairs.md").read_text()
 
 
 @pytest.mark.parametrize("name", [found.name for found in pairs()])

@@ -15,7 +15,7 @@ from studentsearch.models.registry import build_model
 from studentsearch.models.resnet import PaddedShortcut, cifar_resnet, imagenet_resnet
 from studentsearch.models.vgg import vgg
 
-TABLE = Path(__file__).parents[2] / "docs" / "models.md"
+TABLE = Path(__file__).parents[2] / "docs" / "reference" / "models.md"
 ROW = re.compile(r"\| `([\w:]+)` \| (\d+)x(\d+)x(\d+) \| (\d+) \| ([\d,]+) \| ([\d,]+) \|")
 ROWS = [
     (match[1], *(int(word.replace(",", "")) for word in match.groups()[1:]))

@@ -1,4 +1,4 @@
-"""docs/pairs.md holds: the networks' figures, the savings that follow from them, and the printed ones near them."""
+"""docs/reference/pairs.md holds: the networks' figures, the savings that follow, and the printed ones near them."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from studentsearch.models.registry import build_model, usual_sizes
 
-PAGE = (Path(__file__).parents[2] / "docs" / "pairs.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "pairs.md").read_text()
 NETWORK = re.compile(
     r"\| `(\w+)` \| (\d+)x(\d+)x(\d+) \| (\d+) \| ([\d,]+) \| ([\d,]+) "
     r"\| `studentsearch count (\w+)( --classes 100)?` \|"

@@ -9,7 +9,6 @@ from studentsearch.decoding import LEFT_OUT, Record, as_json, decode_json
 from studentsearch.errors import InputFileError
 from studentsearch.records import configuration, facts, results
 from studentsearch.records.configuration import DistillConfiguration, NamedTeacher
-from studentsearch.records.counts import Counts
 from studentsearch.records.facts import DataFacts, RunFacts, SearchTeacher
 from studentsearch.records.recipe import TrainingRecipe
 from studentsearch.records.results import NetworkFacts, Reached, RollBack, TeacherAccuracy, TrainingResults
@@ -38,7 +37,7 @@ RESULTS = TrainingResults(
     last=REACHED,
     best=REACHED,
     roll_back=RollBack(to_step=0, rate_factor=0.5),
-    student=NetworkFacts.of(Counts(macs=1, paper=2, thop=3, flops=4, parameters=5)),
+    student=NetworkFacts(macs=1, paper=2, thop=3, flops=4, parameters=5),
     teachers=(TeacherAccuracy(name="resnet32", accuracy_test=70.0),),
 )
 
@@ -71,6 +70,12 @@ def test_another_form_is_named() -> None:
     text = json.dumps({**as_json(RESULTS), "last": {"step": 3}})
     with pytest.raises(InputFileError, match=r"manifest\.json: Object missing required field `epoch` - at `\$\.last`"):
         decode_json(text, TrainingResults, source="manifest.json", cure="put it back")
+
+
+def test_options_out_of_range_are_told_with_their_file() -> None:
+    configured = {**as_json(CONFIGURATION), "recipe": {"epochs": 0}}
+    with pytest.raises(InputFileError, match=r"^manifest\.json: found 0 epochs .*; expected at least 1; put it back$"):
+        decode_json(json.dumps(configured), DistillConfiguration, source="manifest.json", cure="put it back")
 
 
 def test_what_is_no_json_is_refused() -> None:

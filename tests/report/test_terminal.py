@@ -105,7 +105,7 @@ def test_other_folders_are_refused(tmp_path: Path) -> None:
         ("{", r"config\.json: Input data was truncated; copy the folder again"),
         ("[]", r"config\.json: Expected `object`, got `array`"),
         ('{"schema": 1}', r"config\.json has schema 1; expected 3; search or distil again with this version"),
-        ('{"schema": 3}', r"config\.json: Object missing required field `tensors_sha256`"),
+        ('{"schema": 3}', r"config\.json: Object missing required field `origin`"),
     ],
 )
 def test_damaged_student_is_named(tmp_path: Path, text: str, message: str) -> None:

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from studentsearch.errors import UnsupportedGraphError
 from studentsearch.graph.names import is_step_name, step_name
+from studentsearch.records.student import StudentFacts
 from studentsearch.student.check import check_cut
 from studentsearch.student.counts import count_everything
-from studentsearch.student.folder import StudentRecord, read_student, write_student
+from studentsearch.student.folder import read_student, write_student
 from studentsearch.student.plain import plain_network, whole_network
 
 SHAPE = (1, 8, 8)
@@ -62,7 +63,7 @@ def assert_written_and_read(net: nn.Module, folder: Path) -> None:
     counts = count_everything(plain.module, plain.network)
     images = torch.randn(3, *SHAPE, generator=torch.Generator().manual_seed(0))
     check = check_cut(plain.module, whole.tensors, whole, macs=counts.macs, images=images)
-    record = StudentRecord(spec=whole.spec, origin=ORIGIN, counts=counts, teacher_counts=counts, check=check, blocks=())
+    record = StudentFacts(origin=ORIGIN, counts=counts, teacher_counts=counts, check=check, blocks=())
     write_student(folder, whole, record)
     found = importlib.util.spec_from_file_location("model", folder / "model.py")
     assert found is not None

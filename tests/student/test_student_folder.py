@@ -17,12 +17,13 @@ from studentsearch.graph.network import Operation
 from studentsearch.graph.trace import trace
 from studentsearch.records.architecture import ArchitectureRecord
 from studentsearch.records.origin import Origin
+from studentsearch.records.student import StudentFacts, has_student_files
 from studentsearch.records.training import TeacherRecord, TrainingRecord
 from studentsearch.student.blocks import kept_by_block
 from studentsearch.student.build import build, build_with_weights
 from studentsearch.student.check import check_cut
 from studentsearch.student.counts import count_everything
-from studentsearch.student.folder import StudentRecord, is_student_folder, read_student, rewrite_weights, write_student
+from studentsearch.student.folder import read_student, rewrite_weights, write_student
 from studentsearch.student.slice import Cut
 from studentsearch.student.source import model_source
 from studentsearch.student.spec import spec_from_record, spec_to_record
@@ -62,12 +63,11 @@ def _densenet() -> Case:
     return Case(make(), shape)
 
 
-def _record(case: Case, student: Cut, gates: Tensor) -> StudentRecord:
+def _record(case: Case, student: Cut, gates: Tensor) -> StudentFacts:
     module = build_with_weights(student.spec, student.tensors)
     counts = count_everything(module, trace(module, case.shape))
     check = check_cut(case.module, case.folded(gates), student, macs=counts.macs, images=case.images)
-    return StudentRecord(
-        spec=student.spec,
+    return StudentFacts(
         origin=ORIGIN,
         counts=counts,
         teacher_counts=count_everything(case.module, case.network),
@@ -77,7 +77,7 @@ def _record(case: Case, student: Cut, gates: Tensor) -> StudentRecord:
 
 
 @pytest.fixture(scope="module")
-def written() -> tuple[Case, Cut, StudentRecord]:
+def written() -> tuple[Case, Cut, StudentFacts]:
     case = _densenet()
     gates = random_gates(case.num_gates, share_open=0.6, seed=3)
     student = case.cut(gates)
@@ -88,7 +88,7 @@ def written() -> tuple[Case, Cut, StudentRecord]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, written: tuple[Case, Cut, StudentRecord]) -> Path:
+def folder(tmp_path: Path, written: tuple[Case, Cut, StudentFacts]) -> Path:
     write_student(tmp_path / "student", written[1], written[2])
     return tmp_path / "student"
 
@@ -146,11 +146,11 @@ def test_the_source_imports_torch_and_safetensors_only(folder: Path) -> None:
     assert names == {"__future__", "pathlib", "torch", "safetensors"}
 
 
-def test_a_written_student_comes_back_bit_for_bit(folder: Path, written: tuple[Case, Cut, StudentRecord]) -> None:
+def test_a_written_student_comes_back_bit_for_bit(folder: Path, written: tuple[Case, Cut, StudentFacts]) -> None:
     case, student, record = written
     stored = read_student(folder)
     state = stored.module.state_dict()
-    assert is_student_folder(folder)
+    assert has_student_files(folder)
     assert stored.spec == student.spec
     assert stored.origin == ORIGIN
     assert stored.config.counts == record.counts
@@ -164,7 +164,7 @@ def test_a_written_student_comes_back_bit_for_bit(folder: Path, written: tuple[C
     assert not stored.module.training
 
 
-def test_the_card_names_teacher_cost_and_normalisation(folder: Path, written: tuple[Case, Cut, StudentRecord]) -> None:
+def test_the_card_names_teacher_cost_and_normalisation(folder: Path, written: tuple[Case, Cut, StudentFacts]) -> None:
     card = (folder / "README.md").read_text()
     assert "\n# Student of densenet10_4\n" in card
     assert f"{written[2].counts.macs:,} (" in card
@@ -201,7 +201,7 @@ HOSTILE = 'densenet\n"""\nimport os  # \x1b[31m{0} \\" <b> `x` [l](u) |\u202e'
 
 
 def test_text_from_outside_reaches_source_and_card_only_escaped(
-    tmp_path: Path, written: tuple[Case, Cut, StudentRecord]
+    tmp_path: Path, written: tuple[Case, Cut, StudentFacts]
 ) -> None:
     _, student, record = written
     origin = replace(ORIGIN, teacher=HOSTILE, data=HOSTILE, classes=(HOSTILE, "b", "c", "d", "\udcff"))
@@ -273,7 +273,7 @@ def test_a_damaged_folder_is_refused(folder: Path, damage: Callable[[Path], None
         read_student(folder)
 
 
-def test_an_unknown_layer_and_foreign_weights_are_refused(written: tuple[Case, Cut, StudentRecord]) -> None:
+def test_an_unknown_layer_and_foreign_weights_are_refused(written: tuple[Case, Cut, StudentFacts]) -> None:
     spec = written[1].spec
     place = next(index for index, step in enumerate(spec.steps) if step.path)
     strange = replace(spec.steps[place], operation=Operation(kind="Softsign2d"))
@@ -284,7 +284,7 @@ def test_an_unknown_layer_and_foreign_weights_are_refused(written: tuple[Case, C
         build_with_weights(spec, fewer)
 
 
-def test_shares_of_blocks_add_up(written: tuple[Case, Cut, StudentRecord]) -> None:
+def test_shares_of_blocks_add_up(written: tuple[Case, Cut, StudentFacts]) -> None:
     record = written[2]
     readers = [reader for block in record.blocks for reader in block.readers]
     assert sum(reader.macs_before for reader in readers) == record.teacher_counts.macs

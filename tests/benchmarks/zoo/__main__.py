@@ -1,6 +1,6 @@
 """Every net of a library through trace, cut, count, training, reload and export.
 
-    python tests/benchmarks/zoo torchvision --out docs/zoo_torchvision.md
+    python tests/benchmarks/zoo torchvision --out docs/reference/zoo_torchvision.md
 
 Each net runs in a process of its own, and its row is kept as soon as it is known; what passed or was
 refused is not run again, unless it is named.

@@ -20,9 +20,10 @@ from studentsearch.graph.trace import trace
 from studentsearch.jobs.export import export
 from studentsearch.records.counts import Counts, CutCheck
 from studentsearch.records.origin import Origin
+from studentsearch.records.student import StudentFacts
 from studentsearch.student.blocks import kept_by_block
 from studentsearch.student.counts import count_everything, is_counted_by_thop, thop_macs, torch_flops
-from studentsearch.student.folder import StudentRecord, write_student
+from studentsearch.student.folder import write_student
 from studentsearch.student.slice import Cut
 
 
@@ -82,8 +83,7 @@ def write(folder: Path, name: str, subject: Subject, student: RandomCut, *, diff
         mean=(0.0,) * channels,
         std=(1.0,) * channels,
     )
-    record = StudentRecord(
-        spec=student.cut.spec,
+    record = StudentFacts(
         origin=origin,
         counts=count_everything(student.module, trace(student.module, *shapes)),
         teacher_counts=Counts(

@@ -17,29 +17,31 @@ _TITLES = {
 }
 _HEAD = """# {title}
 
-    python tests/benchmarks/zoo {suite} --out docs/zoo_{suite}.md
+    python tests/benchmarks/zoo {suite} --out docs/reference/zoo_{suite}.md
 
 {totals}
 
 {versions}; one thread of {processor}.
 
-Weights are random (a seed), with scales, biases and statistics that no branch is silent with. 10, 50 and 90 % of the
-gates are closed at random, the others scale by 0.5 to 1.5; BatchNorm statistics are recomputed, the weights are folded
-and the student is cut out.
+Weights are random (from a seed), with scales, biases and statistics that keep every branch active. 10, 50 and 90 % of
+the gates are closed at random, the others scale by 0.5 to 1.5. BatchNorm statistics are recomputed, the gates are
+folded into the weights, and the student is cut out.
 
-- **px**: sizes of the images. The student is made once, for the first, and compared at both.
-- **whole**: layers without gates of their own, or that are never cut (first convolution, depthwise, attention, ...).
-- **trace s**: CPU seconds from the module to its plain layers, compared with it.
+- **px**: image sizes. The student is cut once, for the first size, and compared at both.
+- **ungated**: layers without gates of their own, or that are never cut (first convolution, depthwise, attention, ...).
+- **trace s**: CPU seconds from the module to the same network as plain layers, comparison included.
 - **cut s**: CPU seconds from gates to the student's module, the longest of three.
-- **difference**: exported against gated logits, relative to the largest, the worst of three cuts and both sizes;
-  float64 behind a slash. The gated net is the library's own module with gated weights; *plain* marks where it is our
-  plain layers, because the library computes a weight before it uses it, or nothing reads some of its filters.
-- **counter**: it gives our multiply-accumulates, as integers, at all three cuts: thop, or half of torch's
-  FlopCounterMode where thop cannot count.
-- **train**: one step of SGD. **reload**: a fresh process gives the same bits, by `studentsearch.load` and by `build()`
-  of model.py. **onnx**: onnxruntime's logits against the student's, relative to the largest. These three at 50 %.
+- **difference**: largest difference between the student's and the gated network's logits, relative to the largest
+  logit, over three cuts and both sizes; in float64 after the slash. The gated network is the library's own module with
+  gated weights. *plain* marks networks where it is our plain layers instead, because the library computes a weight
+  before it uses it, or nothing reads some of its filters.
+- **counter**: the independent counter that gives the same multiply-accumulates as ours, as integers, at all three cuts:
+  thop, or half of torch's FlopCounterMode where thop cannot count.
+- **train**: whether one step of SGD runs. **reload**: whether a fresh process gives the same bits, by
+  `studentsearch.load` and by `build()` of model.py. **onnx**: largest difference of onnxruntime's logits from the
+  student's, relative. These three at 50 %.
 
-| net | px | gates | whole | trace s | cut s | difference | counter | train | reload | onnx | note |
+| net | px | gates | ungated | trace s | cut s | difference | counter | train | reload | onnx | note |
 |---|---|---|---|---|---|---|---|---|---|---|---|
 """
 
