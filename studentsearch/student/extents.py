@@ -186,7 +186,7 @@ class ExtentsOf:
             start, end = _flattened_axes(node, len(first))
             return (*first[:start], self._terms.total("product", first[start : end + 1]), *first[end + 1 :])
         if operation.name == "operator.getitem":
-            return self._of_index(operation, first)
+            return _of_index(self._terms, operation, first)
         if not movement_of(operation).holds_at_every_size or len(first) > len(_PRIMES[0]):
             return None
         lengths = [
@@ -206,40 +206,6 @@ class ExtentsOf:
             for axis, pair in enumerate(zip(one[1:], other[1:], strict=True))
         )
 
-    def _of_index(self, operation: Operation, first: Extents) -> Extents | None:
-        """What is left of indexing by numbers and slices."""
-        arguments = operation.arguments["arguments"]
-        index = arguments[1] if isinstance(arguments, tuple) else None
-        parts = (index,) if not isinstance(index, tuple) or index[:1] in {("$slice",), (_REST[0],)} else index
-        num_named = sum(part is not None and part != _REST for part in parts)
-        axes = iter((1, *first))  # the batch as well
-        found: list[Extent] = []
-        for part in (*parts, *(() if _REST in parts else (_REST,))):
-            match part:
-                case None:
-                    found.append(1)
-                case bool():
-                    return None
-                case int():
-                    next(axes)
-                case ("$slice", start, stop, step):
-                    found.append(self._sliced(next(axes), (start, stop, step)))
-                case ("$ellipsis",):
-                    found += islice(axes, len(first) + 1 - num_named)
-                case _:
-                    return None
-        return tuple(found[1:])
-
-    def _sliced(self, base: Extent, bounds: tuple[Argument, Argument, Argument]) -> Extent:
-        start, stop, step = bounds
-        if isinstance(base, int):
-            return len(range(base)[slice(*(part if isinstance(part, int) else None for part in bounds))])
-        first, each = (given if isinstance(given, int) else default for given, default in ((start, 0), (step, 1)))
-        last = 0 if stop is None else stop
-        if first < 0 or each < 1 or not isinstance(last, int) or last > 0 or (stop is not None and not last):
-            return self._terms.term("of", "a slice", bounds, base)
-        return self._terms.window(base, last - first - 1, each)
-
 
 def _flattened_axes(node: Node, rank: int) -> tuple[int, int]:
     """The first and the last axis of the source that a flattening joins, without the batch."""
@@ -250,3 +216,39 @@ def _flattened_axes(node: Node, rank: int) -> tuple[int, int]:
         given = (applied.argument("start_dim", 1, 0), applied.argument("end_dim", 2, -1))
     start, end = (axis % (rank + 1) - 1 for axis in given if isinstance(axis, int))
     return start, end
+
+
+def _of_index(terms: Terms, operation: Operation, first: Extents) -> Extents | None:
+    """What is left of indexing by numbers and slices."""
+    arguments = operation.arguments["arguments"]
+    index = arguments[1] if isinstance(arguments, tuple) else None
+    parts = (index,) if not isinstance(index, tuple) or index[:1] in {("$slice",), (_REST[0],)} else index
+    num_named = sum(part is not None and part != _REST for part in parts)
+    axes = iter((1, *first))  # the batch as well
+    found: list[Extent] = []
+    for part in (*parts, *(() if _REST in parts else (_REST,))):
+        match part:
+            case None:
+                found.append(1)
+            case bool():
+                return None
+            case int():
+                next(axes)
+            case ("$slice", start, stop, step):
+                found.append(_sliced(terms, next(axes), (start, stop, step)))
+            case ("$ellipsis",):
+                found += islice(axes, len(first) + 1 - num_named)
+            case _:
+                return None
+    return tuple(found[1:])
+
+
+def _sliced(terms: Terms, base: Extent, bounds: tuple[Argument, Argument, Argument]) -> Extent:
+    start, stop, step = bounds
+    if isinstance(base, int):
+        return len(range(base)[slice(*(part if isinstance(part, int) else None for part in bounds))])
+    first, each = (given if isinstance(given, int) else default for given, default in ((start, 0), (step, 1)))
+    last = 0 if stop is None else stop
+    if first < 0 or each < 1 or not isinstance(last, int) or last > 0 or (stop is not None and not last):
+        return terms.term("of", "a slice", bounds, base)
+    return terms.window(base, last - first - 1, each)

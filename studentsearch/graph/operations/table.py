@@ -137,7 +137,8 @@ def require_permitted(operation: Operation) -> None:
     if not is_permitted(operation):
         raise UnsupportedGraphError(
             f"the operation {operation.name!s:.100} has no record and is none that a student may contain; teach one "
-            "(studentsearch.graph.operations.table.use_operation), or write it with operations of docs/reference/graph_rules.md"
+            "(studentsearch.graph.operations.table.use_operation), or write it with operations of "
+            "docs/reference/graph_rules.md"
         )
 
 
