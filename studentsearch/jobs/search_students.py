@@ -11,7 +11,7 @@ from studentsearch.data.batches import normalize
 from studentsearch.data.dataset import Images
 from studentsearch.engine.evaluate import Evaluation
 from studentsearch.errors import BudgetNotReachedError, DivergedError
-from studentsearch.jobs.chance import chance
+from studentsearch.jobs.chance_level import chance
 from studentsearch.jobs.opening import evaluate_on
 from studentsearch.jobs.search_subject import SearchSubject
 from studentsearch.jobs.snapshot import write_snapshot

@@ -11,7 +11,7 @@ from studentsearch.engine.evaluate import Evaluation
 from studentsearch.engine.runtime import Runtime
 from studentsearch.errors import DivergedError
 from studentsearch.jobs.answers import ask
-from studentsearch.jobs.chance import LossCourse, chance
+from studentsearch.jobs.chance_level import LossCourse, chance
 from studentsearch.jobs.opening import OpenedData, evaluate_on
 from studentsearch.jobs.training_plan import TrainingPlan
 from studentsearch.outputs import OutputPlace

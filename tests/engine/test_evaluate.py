@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from studentsearch.engine.evaluate import evaluate, recompute_batchnorm
+from studentsearch.engine.batchnorm import recompute_batchnorm
+from studentsearch.engine.evaluate import evaluate
 from studentsearch.engine.runtime import Runtime
 from studentsearch.errors import UsageError
 

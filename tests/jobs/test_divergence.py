@@ -15,7 +15,7 @@ from studentsearch.engine.evaluate import Evaluation
 from studentsearch.engine.objective import CrossEntropy, Moment
 from studentsearch.errors import DivergedError, InterruptedRunError, UsageError
 from studentsearch.jobs import teach as teach_job
-from studentsearch.jobs.chance import LossCourse, chance
+from studentsearch.jobs.chance_level import LossCourse, chance
 from studentsearch.jobs.options import ComputeOptions, DataOptions
 from studentsearch.jobs.teach import TeachOptions, teach
 from studentsearch.jobs.training import TrainingRecipe
