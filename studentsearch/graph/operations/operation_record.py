@@ -192,7 +192,6 @@ def as_layer(name: str, form: LayerForm, *, is_permitted: bool = False) -> Opera
     Args:
         name: The public name of the function.
         form: How.
-        has_parts: Whether its tensors lie in parts of it (attention); it is then kept as it is.
         is_permitted: Whether a student from a file may call the function all the same.
 
     Returns:
