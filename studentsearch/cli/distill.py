@@ -203,10 +203,10 @@ def _choices(
 
 def _usual_out(student: str, budget: str | None, init: str, method: str) -> Path:
     """Inside the search run that a found student lies in: RUN/distill-LABEL-METHOD-INIT; else under runs/."""
-    from studentsearch.jobs.checks import is_found_student
     from studentsearch.jobs.method_options import MethodOptions
+    from studentsearch.models.reference import parse_model
 
-    if not is_found_student(student):
+    if not parse_model(student).is_found:
         return default_out("distill", student, method)
     from studentsearch.jobs.locate import locate_student, search_run_of
 

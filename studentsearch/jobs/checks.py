@@ -20,8 +20,9 @@ from studentsearch.engine.compute_words import require_compute
 from studentsearch.errors import InputFileError, UsageError
 from studentsearch.jobs.method_options import MethodOptions, chosen_method
 from studentsearch.models.library_names import names_library_weights
-from studentsearch.models.names import canonical_name, find_network, model_names, require_model_name
+from studentsearch.models.names import canonical_name, find_network, require_model_name
 from studentsearch.models.published import require_published
+from studentsearch.models.reference import ModelReference, parse_model
 from studentsearch.models.weights_file import embedded_weights, require_weights_file
 from studentsearch.records.names import CONFIG_NAME, STUDENT_FOLDER, STUDENTS_FOLDER, WEIGHTS_NAME
 from studentsearch.records.student import has_student_files
@@ -104,7 +105,7 @@ def require_count(*, model: str, num_classes: int | None, input_shapes: Sequence
     Raises:
         UsageError: Classes or a shape out of range.
     """
-    require_model(model)
+    require_model(parse_model(model))
     if num_classes is not None and not 1 <= num_classes <= _MAX_CLASSES:
         raise UsageError(f"found {num_classes} classes; expected 1 to {_MAX_CLASSES:,}")
     for shape in input_shapes:
@@ -167,22 +168,21 @@ def require_distill(
     choices = teacher_choices(teachers, weights) if teachers else []
     if via is not None:
         require_model_name(via)
-    is_found = is_found_student(student)
-    if is_found:
-        if not has_student_files(Path(student)):
-            read_manifest(Path(student))
-    else:
-        _require_named_student(str(student), init)
-        _require_images(str(student), data)
+    taught = parse_model(student)
+    if taught.kind == "folder":
+        read_manifest(taught.path)
+    elif not taught.is_found:
+        _require_named_student(taught.name, init)
+        _require_images(taught, data)
     for name, file in choices:
-        require_model(name)
-        if file is not None and not is_found:
+        require_model(parse_model(name))
+        if file is not None and not taught.is_found:
             require_trained(name, file, data)
     if out is not None:
         require_place(out, "distill")
     chosen = chosen_method(method)  # last, since most losses need torch
-    if chosen.terms.needs_teachers and not is_found:
-        _require_teachers(str(student), choices, data)
+    if chosen.terms.needs_teachers and not taught.is_found:
+        _require_teachers(taught.name, choices, data)
 
 
 def _require_named_student(name: str, init: str) -> None:
@@ -215,19 +215,18 @@ def require_study(*, data: DataOptions, compute: ComputeOptions, out: Path, stud
     require_place(out, None)
 
 
-def require_model(name: str) -> None:
+def require_model(model: ModelReference) -> None:
     """Refuse what is no model name and no student folder.
 
     Args:
-        name: Any model name, or a student folder.
+        model: What the user named.
     """
-    folder = Path(name)
-    if has_student_files(folder):
+    if model.is_student:
         return
-    is_path = folder.is_dir() or os.sep in name
-    if is_path and ":" not in name and find_network(name) is None:
-        _require_files(folder, _STUDENT_FILES)
-    require_model_name(name)
+    is_path = model.path.is_dir() or os.sep in model.name
+    if is_path and ":" not in model.name and find_network(model.name) is None:
+        _require_files(model.path, _STUDENT_FILES)
+    require_model_name(model.name)
 
 
 def require_trained(name: str, weights: Path | None, data: DataOptions) -> None:
@@ -242,7 +241,7 @@ def require_trained(name: str, weights: Path | None, data: DataOptions) -> None:
         if not names_library_weights(name, weights):
             require_weights_file(weights)
         return
-    if has_student_files(Path(name)):
+    if parse_model(name).is_student:
         return
     images = data_name(data, name)
     if images == "digits" and embedded_weights(name) is not None:
@@ -267,7 +266,7 @@ def data_name(options: DataOptions, model: str) -> str:
         return options.name
     found = _DATA_OF.get(canonical_name(model))
     if found is None:
-        require_model(model)  # a name that does not exist is the first mistake to mend
+        require_model(parse_model(model))  # a name that does not exist is the first mistake to mend
         raise UsageError(f"no data named, and {model} has no usual ones; give --data, such as cifar10 or folder:PATH")
     return found
 
@@ -296,18 +295,6 @@ def teacher_choices(names: Sequence[str], weights: Sequence[Path]) -> list[tuple
     return list(zip(names, files, strict=True))
 
 
-def is_found_student(student: str | Path) -> bool:
-    """Whether a student is meant by its folder or its search run, and not by the name of a network.
-
-    Args:
-        student: As a user wrote it.
-
-    Returns:
-        Whether it is.
-    """
-    return has_student_files(Path(student)) or (Path(student).is_dir() and str(student) not in model_names())
-
-
 def _require_files(folder: Path, names: Sequence[str]) -> None:
     missing = next((name for name in names if not (folder / name).is_file()), None)
     if missing is not None:
@@ -317,17 +304,20 @@ def _require_files(folder: Path, names: Sequence[str]) -> None:
         raise InputFileError(f"{folder}: no {missing}, so not a student folder; {cure}")
 
 
-def _require_images(model: str, data: DataOptions) -> None:
+def _require_images(model: ModelReference, data: DataOptions) -> None:
     require_augmentation(data.augment)
     given_normalization(data.mean, data.std)
-    if data.name is None and has_student_files(Path(model)):
+    if data.name is None and model.is_student:
         return  # its config.json says which, and is read later
-    require_data(data_name(data, model), data_root=data.data_root, download=data.download, image_size=data.image_size)
+    require_data(
+        data_name(data, model.name), data_root=data.data_root, download=data.download, image_size=data.image_size
+    )
 
 
 def _require_open(model: str, data: DataOptions, compute: ComputeOptions, out: Path | None, kind: str) -> None:
     require_compute(compute.device, compute.precision, compute.threads)
-    require_model(model)
-    _require_images(model, data)
+    reference = parse_model(model)
+    require_model(reference)
+    _require_images(reference, data)
     if out is not None:
         require_place(out, kind)

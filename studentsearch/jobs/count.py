@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from studentsearch.graph.gated_network import GatedNetwork
 from studentsearch.graph.outputs import name_any_output
 from studentsearch.jobs.checks import require_count
 from studentsearch.jobs.gating import gating_lines
+from studentsearch.models.reference import parse_model
 from studentsearch.models.registry import build_model, usual_sizes
 from studentsearch.progress import Progress
 from studentsearch.records.counts import Counts
-from studentsearch.records.student import has_student_files
 from studentsearch.student.counts import count_everything
 from studentsearch.student.folder import read_student
 from studentsearch.student.plain import plain_network
@@ -44,8 +42,9 @@ def count(
     """
     asked = () if input_shape is None else (input_shape,)
     require_count(model=model, num_classes=num_classes, input_shapes=(*asked, *more_shapes))
-    if has_student_files(Path(model)):
-        student = read_student(Path(model))
+    reference = parse_model(model)
+    if reference.is_student:
+        student = read_student(reference.path)
         module, (shape, *others) = student.module, student.spec.input_shapes
         logits = logits or str(student.spec.logits)
         shapes = (input_shape or shape, *(more_shapes or others))

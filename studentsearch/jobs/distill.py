@@ -13,7 +13,7 @@ from studentsearch.decoding import as_json
 from studentsearch.engine.evaluate import TIMED_IMAGES, milliseconds_per_image
 from studentsearch.engine.runtime import Runtime, open_runtime
 from studentsearch.errors import UsageError
-from studentsearch.jobs.checks import is_found_student, require_distill, teacher_choices
+from studentsearch.jobs.checks import require_distill, teacher_choices
 from studentsearch.jobs.knowledge import PointPlan, advice, make_objective, plan_points, terms_as_json
 from studentsearch.jobs.locate import locate_student, search_run_of
 from studentsearch.jobs.method_options import ChosenMethod, MethodOptions, chosen_method
@@ -44,8 +44,9 @@ from studentsearch.jobs.teachers import (
     search_data,
 )
 from studentsearch.jobs.training import Training
+from studentsearch.models.reference import parse_model
 from studentsearch.outputs import OutputPlace
-from studentsearch.own_function import PREFIX, import_own_function, require_typed
+from studentsearch.own_function import import_own_function, require_typed
 from studentsearch.progress import Progress, SilentProgress
 from studentsearch.records.configuration import DistillConfiguration, NamedTeacher
 from studentsearch.records.counts import Counts
@@ -160,7 +161,7 @@ def _open(options: DistillOptions, chosen: ChosenMethod, progress: Progress) -> 
     """Data, student and teachers."""
     for name in options.teachers:
         import_own_function(name, "model")  # a rule that its module teaches may be one that the student needs
-    if is_found_student(options.student):
+    if parse_model(options.student).is_found:
         return _open_found(options, locate_student(Path(options.student), options.budget), progress)
     return _open_named(options, chosen, progress)
 
@@ -206,7 +207,7 @@ def _open_found(options: DistillOptions, folder: Path, progress: Progress) -> _P
     images = search_data(run, manifest, origin, options.data)
     data = open_search_data(images, origin, progress)
     # A teacher that is a function must be typed, and then is the search's own, with the weights that it had there.
-    is_own = options.teachers == (origin.teacher,) and origin.teacher.startswith(PREFIX)
+    is_own = options.teachers == (origin.teacher,) and parse_model(origin.teacher).kind == "function"
     if options.weights or (options.teachers and not is_own):
         common_normalization(
             teacher_choices(options.teachers or (origin.teacher,), options.weights), images, data.normalization

@@ -10,9 +10,10 @@ from studentsearch.engine.runtime import open_runtime
 from studentsearch.jobs.checks import require_evaluate
 from studentsearch.jobs.opening import evaluate_on, open_data, open_model, published_normalization
 from studentsearch.jobs.options import ComputeOptions, DataOptions
+from studentsearch.models.reference import parse_model
 from studentsearch.own_function import require_typed
 from studentsearch.progress import Progress
-from studentsearch.records.student import has_student_files, read_student_config
+from studentsearch.records.student import read_student_config
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +68,10 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
     require_evaluate(model=options.model, weights=options.weights, data=options.data, compute=options.compute)
     runtime = open_runtime(options.compute.device, options.compute.precision, options.compute.threads)
     chosen = options.data
-    if chosen.name is None and has_student_files(Path(options.model)):
-        folder = Path(options.model)
-        named = read_student_config(folder).origin.data
-        chosen = replace(chosen, name=require_typed(named, (), what="data", option="--data", source=folder))
+    reference = parse_model(options.model)
+    if chosen.name is None and reference.is_student:
+        named = read_student_config(reference.path).origin.data
+        chosen = replace(chosen, name=require_typed(named, (), what="data", option="--data", source=reference.path))
     data = open_data(chosen, options.model, published_normalization(options.model, options.weights, chosen), progress)
     model = open_model(options.model, options.weights, data, chosen, progress, logits=options.logits)
     started = time.perf_counter()

@@ -31,13 +31,14 @@ from studentsearch.jobs.outputs import refuse_several_inputs, stated_logits
 from studentsearch.models.libraries import library_statistics
 from studentsearch.models.preparation import frozen_note
 from studentsearch.models.published import published_weights
+from studentsearch.models.reference import parse_model
 from studentsearch.models.weights import load_weights, read_weights
 from studentsearch.models.weights_file import require_weights_file
 from studentsearch.outputs import ALONE, OutputPlace
 from studentsearch.progress import Progress
 from studentsearch.records.facts import DataFacts, RunFacts, SearchTeacher
 from studentsearch.records.normalization import Normalization
-from studentsearch.records.student import has_student_files, read_student_config
+from studentsearch.records.student import read_student_config
 from studentsearch.runs.state_hash import state_sha256
 from studentsearch.runs.tensors import load_metadata
 from studentsearch.student.folder import read_student
@@ -160,10 +161,10 @@ def open_model(
     Returns:
         The network, written as plain layers.
     """
-    folder = Path(name)
+    reference = parse_model(name)
     stated: str | None
-    if has_student_files(folder):
-        stored = read_student(folder)
+    if reference.is_student:
+        stored = read_student(reference.path)
         refuse_several_inputs(name, stored.spec.input_names)
         module, file, stated = stored.module, weights, str(stored.spec.logits)
     else:
@@ -184,9 +185,9 @@ def open_model(
 
 def published_normalization(name: str, weights: Path | None, options: DataOptions) -> Normalization | None:
     """The normalization that a job's weights were trained with, where it is known."""
-    folder = Path(name)
-    if has_student_files(folder):
-        origin = read_student_config(folder).origin
+    reference = parse_model(name)
+    if reference.is_student:
+        origin = read_student_config(reference.path).origin
         return Normalization(mean=origin.mean, std=origin.std)
     if weights is not None:
         return _normalization_in(weights) or library_normalization(name, weights)

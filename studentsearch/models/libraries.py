@@ -4,6 +4,7 @@ from pathlib import Path
 
 from studentsearch.models.library import DEFAULT_WEIGHTS, Library
 from studentsearch.models.library_names import names_library_weights, require_library_name
+from studentsearch.models.reference import parse_model
 from studentsearch.models.timm_library import TimmLibrary
 from studentsearch.models.torchvision_library import TorchvisionLibrary
 from studentsearch.records.normalization import Normalization
@@ -22,12 +23,11 @@ def library_of(name: str) -> tuple[Library, str] | None:
 
     A library that has no such network, or is not installed, is refused with a UsageError.
     """
-    prefix, colon, rest = name.partition(":")
-    library = LIBRARIES.get(prefix)
-    if library is None or not colon:
+    reference = parse_model(name)
+    if reference.kind != "library":
         return None
-    require_library_name(prefix, rest)
-    return library, rest
+    require_library_name(reference.library, reference.network)
+    return LIBRARIES[reference.library], reference.network
 
 
 def library_weights(name: str, weights: Path, *, download: bool) -> Path:

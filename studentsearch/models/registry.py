@@ -11,9 +11,9 @@ from studentsearch.models.library import Sizes
 from studentsearch.models.mobilenet import mobilenet, mobilenet_v2
 from studentsearch.models.names import find_network, require_model_name, usual_registry_sizes
 from studentsearch.models.python_function import build_from_python
+from studentsearch.models.reference import parse_model
 from studentsearch.models.resnet import cifar_resnet, imagenet_resnet
 from studentsearch.models.vgg import vgg
-from studentsearch.own_function import PREFIX
 
 _BUILDERS: dict[str, Callable[[tuple[int, ...], Sizes], nn.Module]] = {
     "densenet": lambda words, sizes: densenet_bc(
@@ -79,7 +79,7 @@ def build_model(name: str, *, num_classes: int, in_channels: int = 3, image_size
         UsageError: No such name, or a function that cannot be imported or gives no network.
     """
     sizes = Sizes(num_classes=num_classes, in_channels=in_channels, image_size=image_size)
-    if name.startswith(PREFIX):
+    if parse_model(name).kind == "function":
         return build_from_python(name, sizes)
     found = library_of(name)
     if found is not None:
