@@ -192,7 +192,7 @@ def randomised(module: nn.Module, seed: int = 0) -> nn.Module:
     return module.double().eval()
 
 
-def pictures(shape: tuple[int, ...], *, number: int = 3, seed: int = 1) -> Tensor:
+def image_batch(shape: tuple[int, ...], *, number: int = 3, seed: int = 1) -> Tensor:
     return torch.randn(number, *shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
@@ -205,7 +205,7 @@ class Case:
         self.network: Network = trace(self.module, shape)
         self.gated = GatedNetwork.of(self.network)
         self.sites: tuple[GateSite, ...] = self.gated.sites
-        self.images = pictures(shape)
+        self.images = image_batch(shape)
 
     @property
     def num_gates(self) -> int:

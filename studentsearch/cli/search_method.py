@@ -107,7 +107,7 @@ class SearchGroup:
     kl_target: KlTarget = None
     flops_weights: FlopsWeights = True
     penalty: Penalty = None
-    l2: OldPenalty = None
+    old_penalty: OldPenalty = None
     gate_rate: GateRate = None
     weight_rate: WeightRate = None
     printed: AsPrinted = False
@@ -130,7 +130,7 @@ class SearchGroup:
             ),
             steps=given(self.steps, base.steps),
             batch=given(self.batch, base.batch),
-            penalty=given(given(self.penalty, self.l2), base.penalty),
+            penalty=given(given(self.penalty, self.old_penalty), base.penalty),
             gate_rate=given(self.gate_rate, base.gate_rate),
             weight_rate=first_rate,
             final_weight_rate=first_rate * base.final_weight_rate / base.weight_rate,

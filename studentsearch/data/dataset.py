@@ -136,10 +136,10 @@ def channel_statistics(images: Images) -> Normalization:
     """
     levels = _histograms(images)
     means = [_moment(counts, power=1, around=0.0) for counts in levels]
-    deviations = [_moment(counts, power=2, around=mean) ** 0.5 for counts, mean in zip(levels, means, strict=True)]
+    stds = [_moment(counts, power=2, around=mean) ** 0.5 for counts, mean in zip(levels, means, strict=True)]
     return Normalization(
         mean=tuple(round(mean / 255, 4) for mean in means),
-        std=tuple(round((deviation or 1.0) / 255, 4) for deviation in deviations),
+        std=tuple(round((std or 1.0) / 255, 4) for std in stds),
     )
 
 

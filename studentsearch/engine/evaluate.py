@@ -1,16 +1,15 @@
-"""How well a network does, and batch normalization statistics that fit its weights."""
+"""How well a network does, and how long it takes."""
 
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.modules.batchnorm import _BatchNorm
 
+from studentsearch.engine.modes import modes_restored
 from studentsearch.engine.runtime import Runtime
 from studentsearch.errors import UsageError
 from studentsearch.outputs import ALONE, OutputPlace
@@ -64,7 +63,7 @@ def evaluate(
         UsageError: If there are no images.
     """
     num_right, loss, num_images = 0, 0.0, 0
-    with _modes_restored(model), torch.no_grad():
+    with modes_restored(model), torch.no_grad():
         model.eval()
         for batch in batches:
             with runtime.autocast():
@@ -76,43 +75,6 @@ def evaluate(
     if not num_images:
         raise UsageError("no images to evaluate on: expected at least one")
     return Evaluation(accuracy=100 * num_right / num_images, loss=loss / num_images, num_images=num_images)
-
-
-def recompute_batchnorm(model: nn.Module, inputs: Iterable[Tensor], runtime: Runtime) -> None:
-    """Running statistics replaced by the plain average over the given batches.
-
-    Only batch normalization is in training mode meanwhile, so dropout stays off; modes and momenta are as before
-    afterwards. A network without running statistics is left alone.
-
-    Args:
-        model: Lies on the runtime's device; its running statistics are replaced in place.
-        inputs: Batches `[B, C, H, W]` of training images; all weigh the same, so let them be of one size.
-        runtime: Where and how precisely to compute.
-
-    Raises:
-        UsageError: If there are no batches.
-    """
-    layers = [layer for layer in model.modules() if isinstance(layer, _BatchNorm) and layer.track_running_stats]
-    if not layers:
-        return
-    momenta = [layer.momentum for layer in layers]
-    with _modes_restored(model), torch.no_grad():
-        model.eval()
-        batches = iter(inputs)
-        first = next(batches, None)
-        if first is None:
-            raise UsageError("no images to recompute batch normalization from: expected at least one batch")
-        try:
-            for layer in layers:
-                layer.reset_running_stats()
-                layer.momentum = None
-                layer.train()
-            for batch in (first, *batches):
-                with runtime.autocast():
-                    model(batch)
-        finally:
-            for layer, momentum in zip(layers, momenta, strict=True):
-                layer.momentum = momentum
 
 
 def milliseconds_per_image(model: nn.Module, inputs: Tensor, runtime: Runtime, *, repeats: int = 5) -> float:
@@ -128,7 +90,7 @@ def milliseconds_per_image(model: nn.Module, inputs: Tensor, runtime: Runtime, *
         Milliseconds an image.
     """
     seconds = []
-    with _modes_restored(model), torch.no_grad(), runtime.autocast():
+    with modes_restored(model), torch.no_grad(), runtime.autocast():
         model.eval()
         for _ in range(repeats + 1):
             started = time.perf_counter()
@@ -137,13 +99,3 @@ def milliseconds_per_image(model: nn.Module, inputs: Tensor, runtime: Runtime, *
                 torch.cuda.synchronize(inputs.device)
             seconds.append(time.perf_counter() - started)
     return 1000 * min(seconds[1:]) / len(inputs)
-
-
-@contextmanager
-def _modes_restored(model: nn.Module) -> Iterator[None]:
-    modes = [(module, module.training) for module in model.modules()]
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from studentsearch.engine.moving_state import tensors_below
+from studentsearch.engine.training_state import tensors_below
 
 _PREFIX = "best."
 

@@ -18,7 +18,7 @@ from studentsearch.models.weights_file import embedded_weights
 
 
 def fresh_model(name: str, dataset: Dataset) -> nn.Module:
-    """A network by name, with fresh weights, that was tried on one picture of the data's size.
+    """A network by name, with fresh weights, that was tried on one image of the data's size.
 
     Args:
         name: Any model name.

@@ -21,7 +21,7 @@ from studentsearch.jobs.opening import (
     OpenedData,
     OpenedModel,
     data_facts,
-    judge,
+    evaluate_on,
     open_data,
     open_model,
     run_facts,
@@ -279,7 +279,7 @@ def _finish(
     module = student.module
 
     def accuracy(network: nn.Module, logits: OutputPlace) -> float:
-        return judge(network.to(runtime.device), data.dataset.test, data.normalization, runtime, logits).accuracy
+        return evaluate_on(network.to(runtime.device), data.dataset.test, data.normalization, runtime, logits).accuracy
 
     before = accuracy(student.stored.module, student.logits) if student.stored is not None else None
     teachers = tuple(accuracy(teacher.module, teacher.logits) for teacher in parts.teachers)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from studentsearch.engine.runtime import open_runtime
 from studentsearch.jobs.checks import require_evaluate
-from studentsearch.jobs.opening import judge, open_data, open_model, published_normalization
+from studentsearch.jobs.opening import evaluate_on, open_data, open_model, published_normalization
 from studentsearch.jobs.options import ComputeOptions, DataOptions
 from studentsearch.own_function import require_typed
 from studentsearch.progress import Progress
@@ -74,7 +74,7 @@ def evaluate(options: EvaluateOptions, progress: Progress | None = None) -> Eval
     data = open_data(chosen, options.model, published_normalization(options.model, options.weights, chosen), progress)
     model = open_model(options.model, options.weights, data, chosen, progress, logits=options.logits)
     started = time.perf_counter()
-    result = judge(model.module.to(runtime.device), data.dataset.test, data.normalization, runtime, model.logits)
+    result = evaluate_on(model.module.to(runtime.device), data.dataset.test, data.normalization, runtime, model.logits)
     seconds = time.perf_counter() - started
     return EvaluatedModel(
         accuracy=result.accuracy,

@@ -97,7 +97,7 @@ def open_data(
         options: What the user chose.
         model: The network they are for.
         default: The normalization that came with the network's weights, if any.
-        progress: Hears of pictures that are decoded or unpacked; None for silence.
+        progress: Hears of images that are decoded or unpacked; None for silence.
 
     Returns:
         The images, the held-out tenth always the same one.
@@ -216,7 +216,7 @@ def _normalization_in(weights: Path) -> Normalization | None:
     return decode_json(text, Normalization, source=source, cure="give --mean and --std")
 
 
-def judge(
+def evaluate_on(
     module: nn.Module,
     images: Images,
     normalization: Normalization,

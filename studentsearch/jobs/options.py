@@ -14,10 +14,10 @@ class DataOptions:
         name: `digits`, `cifar10`, `folder:PATH`, ...; None means what the model was published for.
         data_root: Folder of named data sets; None means the default.
         download: Whether the network may be used.
-        image_size: Resize pictures to this many pixels; None leaves them.
+        image_size: Resize images to this many pixels; None leaves them.
         augment: Augmentation in words; None means what fits the data.
         mean: Channel means as the user typed them; None means the teacher's or the data's own.
-        std: Channel deviations as the user typed them.
+        std: Channel standard deviations as the user typed them.
     """
 
     name: str | None = None

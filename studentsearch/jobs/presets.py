@@ -23,7 +23,7 @@ class Recipe:
     Attributes:
         name: How a user writes it.
         training: Epochs, batch, rates.
-        augment: How pictures are varied, as `--augment` says it; None means what is usual for the data.
+        augment: How images are varied, as `--augment` says it; None means what is usual for the data.
         source: The publication, and what of the recipe is not its own.
     """
 

@@ -11,8 +11,8 @@ from studentsearch.data.batches import normalize
 from studentsearch.data.dataset import Images
 from studentsearch.engine.evaluate import Evaluation
 from studentsearch.errors import BudgetNotReachedError, DivergedError
-from studentsearch.jobs.chance import chance
-from studentsearch.jobs.opening import judge
+from studentsearch.jobs.chance_level import chance
+from studentsearch.jobs.opening import evaluate_on
 from studentsearch.jobs.search_subject import SearchSubject
 from studentsearch.jobs.snapshot import write_snapshot
 from studentsearch.progress import Progress
@@ -93,7 +93,7 @@ def _cut(folder: Path, subject: SearchSubject, stepper: SearchStepper) -> nn.Mod
 
 
 def _evaluate(network: nn.Module, images: Images, subject: SearchSubject) -> Evaluation:
-    return judge(network, images, subject.data.normalization, subject.runtime, subject.teacher.logits)
+    return evaluate_on(network, images, subject.data.normalization, subject.runtime, subject.teacher.logits)
 
 
 def _require_knowledge(

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from studentsearch.engine.evaluate import recompute_batchnorm
+from studentsearch.engine.batchnorm import recompute_batchnorm
 from studentsearch.engine.runtime import Runtime
 from studentsearch.errors import DivergedError
 from studentsearch.finite import names_not_finite

@@ -80,7 +80,7 @@ def open_search_data(options: DataOptions, origin: Origin, progress: Progress) -
     Args:
         options: From `search_data`.
         origin: What its student says of them.
-        progress: Hears of pictures that are decoded.
+        progress: Hears of images that are decoded.
 
     Returns:
         Images and split, normalised as in the search.

@@ -9,13 +9,13 @@ from torch import nn
 
 from studentsearch.engine.evaluate import Evaluation
 from studentsearch.engine.loop import run_steps
-from studentsearch.engine.moving_state import MovingState, named_parameters
 from studentsearch.engine.objective import Objective
 from studentsearch.engine.runtime import Runtime
+from studentsearch.engine.training_state import TrainingState, named_parameters
 from studentsearch.errors import DivergedError
 from studentsearch.finite import moving_tensors
 from studentsearch.jobs.best_state import BestState, copied_state
-from studentsearch.jobs.chance import LossCourse
+from studentsearch.jobs.chance_level import LossCourse
 from studentsearch.jobs.opening import OpenedData, training_batches
 from studentsearch.jobs.outcome import Trained
 from studentsearch.jobs.training_evaluator import USUAL_RATE, TrainingEvaluator
@@ -82,7 +82,7 @@ class Training:
             nesterov=recipe.momentum > 0,
             weight_decay=recipe.weight_decay,
         )
-        self._moving, self._best = MovingState(self._parts, self._sgd), BestState(self._parts)
+        self._moving, self._best = TrainingState(self._parts, self._sgd), BestState(self._parts)
         self._start = {part: copied_state(module) for part, module in self._parts.items()}
         self._advice, self._step = advice, 0
         self._evaluator = TrainingEvaluator(module, data, runtime, logits)

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from studentsearch.data.dataset import Images
 from studentsearch.engine.evaluate import Evaluation
 from studentsearch.engine.runtime import Runtime
 from studentsearch.errors import DivergedError
 from studentsearch.jobs.answers import ask
-from studentsearch.jobs.chance import LossCourse, chance
-from studentsearch.jobs.opening import OpenedData, judge
+from studentsearch.jobs.chance_level import LossCourse, chance
+from studentsearch.jobs.opening import OpenedData, evaluate_on
 from studentsearch.jobs.training_plan import TrainingPlan
 from studentsearch.outputs import OutputPlace
 from studentsearch.records.results import Reached
@@ -51,7 +52,10 @@ class TrainingEvaluator:
 
     def held_out(self) -> Evaluation:
         """On the held-out training images."""
-        return judge(self._module, self._data.split.held_out, self._data.normalization, self._runtime, self._logits)
+        return self._evaluate(self._data.split.held_out)
+
+    def _evaluate(self, images: Images) -> Evaluation:
+        return evaluate_on(self._module, images, self._data.normalization, self._runtime, self._logits)
 
     def reached(self, step: int, plan: TrainingPlan) -> Reached:
         """Accuracies on held-out and test images.
@@ -63,7 +67,7 @@ class TrainingEvaluator:
         Returns:
             Both, with where the training stands.
         """
-        test = judge(self._module, self._data.dataset.test, self._data.normalization, self._runtime, self._logits)
+        test = self._evaluate(self._data.dataset.test)
         return Reached(
             step=step,
             epoch=plan.epoch(step),

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from studentsearch.engine.meter import Meter, Reading
 from studentsearch.finite import largest_magnitude
-from studentsearch.jobs.chance import LossCourse
+from studentsearch.jobs.chance_level import LossCourse
 from studentsearch.jobs.training_plan import TrainingPlan
 from studentsearch.records.metrics import cells, training_row
 from studentsearch.runs.folder import RunFolder

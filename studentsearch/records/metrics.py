@@ -167,7 +167,3 @@ def read_rows(text: str, form: type[Row], *, source: str, cure: str) -> tuple[Ro
         )
     except msgspec.ValidationError as error:
         raise InputFileError(f"{source}: {error}; expected the columns {', '.join(columns(form))}; {cure}") from error
-
-
-def _filled(row: Mapping[str, str]) -> dict[str, str | None]:
-    return {name: cell or None for name, cell in row.items()}

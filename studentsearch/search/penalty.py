@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from studentsearch.engine.moving_state import tensors_below
+from studentsearch.engine.training_state import tensors_below
 from studentsearch.errors import UsageError
 
 _DRIFT_MEMORY = 0.8  # the gates' drift is averaged over about five steps,

@@ -156,7 +156,7 @@ class SearchRecipe:
 
 
 def as_printed(recipe: SearchRecipe) -> SearchRecipe:
-    """The recipe of Gu and Tresp 2020 to the letter: constant penalty, uncapped momentum, signed threshold, one rate.
+    """The recipe of Gu and Tresp 2020 as published: constant penalty, uncapped momentum, signed threshold, one rate.
 
     Args:
         recipe: Gives steps, batch and objective; its penalty is kept where one is set.

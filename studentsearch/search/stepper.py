@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from studentsearch.engine.moving_state import MovingState, tensors_below
 from studentsearch.engine.runtime import Runtime
 from studentsearch.engine.schedule import cosine
+from studentsearch.engine.training_state import TrainingState, tensors_below
 from studentsearch.errors import DivergedError
 from studentsearch.finite import largest_magnitude, moving_tensors
 from studentsearch.graph.channels import norm_followed
@@ -104,7 +104,7 @@ class SearchStepper:
             nesterov=True,
             weight_decay=recipe.weight_decay,
         )
-        self._weights = MovingState({"module": self.module}, self._sgd)
+        self._weights = TrainingState({"module": self.module}, self._sgd)
         self._gates = _gate_optimizer(gated, recipe, runtime.device)
         cap = _USUAL_MOMENTUM if recipe.momentum_cap is None else recipe.momentum_cap
         forecast = Forecast(horizon=recipe.horizon, rate=recipe.gate_rate, momentum=cap)

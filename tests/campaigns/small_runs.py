@@ -143,10 +143,10 @@ def diverging(*, at: int) -> Iterator[None]:
     """Have trainings diverge at a step, or at the first one after it that is looked at, until they went back."""
     record = training.Training._record
 
-    def patched(self: training.Training, run: RunFolder, *, is_judged: bool = False) -> str | None:
+    def patched(self: training.Training, run: RunFolder, *, is_evaluated: bool = False) -> str | None:
         if self._step >= at and self._roll_back is None:
             return f"step {self._step}: it diverges here"
-        return record(self, run, is_judged=is_judged)
+        return record(self, run, is_evaluated=is_evaluated)
 
     training.Training._record = patched  # type: ignore[method-assign]
     try:

@@ -28,7 +28,7 @@ def variants(image: Tensor, augmentation: Augmentation) -> list[Tensor]:
 
 @pytest.mark.parametrize("text", ["none", "flip", "shift:2", "shift:2+flip"])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_each_picture_is_a_crop_of_its_padded_self(text: str, channels: int) -> None:
+def test_each_image_is_a_crop_of_its_padded_self(text: str, channels: int) -> None:
     augmentation = parse_augmentation(text, USUAL)
     before = images(batch=12, channels=channels)
     after = augment(before, augmentation, generator(0, "chances", 0))
@@ -79,7 +79,7 @@ def test_half_turns_are_exact(shape: tuple[int, int]) -> None:
     assert torch.equal(rotate(before, torch.zeros(4)), before)
 
 
-def test_quarter_turns_are_exact_and_each_picture_has_its_own() -> None:
+def test_quarter_turns_are_exact_and_each_image_has_its_own() -> None:
     before = images(3, 1, 5, 5)
     after = rotate(before, torch.tensor([math.pi / 2, 0.0, -math.pi / 2]))
     expected = [before[0].rot90(1, (1, 2)), before[1], before[2].rot90(-1, (1, 2))]

@@ -47,7 +47,7 @@ def test_seed_and_phase_change_the_order() -> None:
     assert not torch.equal(labels, batches(100, 100, phase="search").batch(0).labels)
 
 
-def test_an_epoch_shows_each_picture_at_most_once_with_its_label() -> None:
+def test_an_epoch_shows_each_image_at_most_once_with_its_label() -> None:
     made = batches(10, 3)
     assert made.steps_per_epoch == 3
     epochs = [[made.batch(3 * epoch + step) for step in range(3)] for epoch in range(2)]
@@ -59,7 +59,7 @@ def test_an_epoch_shows_each_picture_at_most_once_with_its_label() -> None:
     assert not torch.equal(epochs[0][0].labels, epochs[1][0].labels)
 
 
-def test_fewer_pictures_than_a_batch_make_one() -> None:
+def test_fewer_images_than_a_batch_make_one() -> None:
     made = batches(2, 64)
     assert made.steps_per_epoch == 1
     assert sorted(made.batch(5).labels.tolist()) == [0, 1]
@@ -71,7 +71,7 @@ def test_empty_batches_are_refused(count: int, batch_size: int) -> None:
         batches(count, batch_size)
 
 
-def test_in_order_gives_all_pictures_once() -> None:
+def test_in_order_gives_all_images_once() -> None:
     parts = list(in_order(numbered(10), PLAIN, 4, "cpu"))
     assert [len(part.labels) for part in parts] == [4, 4, 2]
     assert torch.cat([part.labels for part in parts]).tolist() == list(range(10))

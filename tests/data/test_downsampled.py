@@ -56,7 +56,7 @@ def test_files_are_read_in_the_order_of_their_numbers(published: Path) -> None:
     assert made.name == f"imagenet64:{published}"
 
 
-def test_facts_are_those_of_the_same_pictures_in_memory(published: Path) -> None:
+def test_facts_are_those_of_the_same_images_in_memory(published: Path) -> None:
     for _ in range(2):
         made = open_dataset(f"imagenet64:{published}")
         assert isinstance(made.train.pixels, MappedPixels)
@@ -78,7 +78,7 @@ def test_the_cache_says_what_it_holds(published: Path) -> None:
     assert (published / "cache" / "train-pixels.bin").stat().st_size == 200 * 12288
 
 
-def test_pictures_of_32_pixels_and_compressed_files(tmp_path: Path) -> None:
+def test_images_of_32_pixels_and_compressed_files(tmp_path: Path) -> None:
     write_all(tmp_path, **SMALL)
     write_npz(tmp_path / "val_data.npz", images(7, 32, 0), list(range(1, 8)), compressed=True)
     made = open_dataset(f"imagenet32:{tmp_path}")

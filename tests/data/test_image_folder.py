@@ -26,7 +26,7 @@ def make(root: Path, *, test: str = "test", mode: str = "RGB") -> Path:
     return root
 
 
-def test_classes_are_alphabetical_and_pictures_labelled(tmp_path: Path) -> None:
+def test_classes_are_alphabetical_and_images_labelled(tmp_path: Path) -> None:
     made = open_dataset(f"folder:{make(tmp_path)}")
     assert made.classes == ("ant", "cat", "dog")
     assert made.image_shape == (3, 8, 16)
@@ -45,7 +45,7 @@ def test_val_stands_in_for_test_and_the_path_does_not_matter(tmp_path: Path, mon
     assert one.name == f"folder:{tmp_path / 'one'}"
 
 
-def test_grey_pictures_have_one_channel_unless_some_are_in_colour(tmp_path: Path) -> None:
+def test_grey_images_have_one_channel_unless_some_are_in_colour(tmp_path: Path) -> None:
     make(tmp_path, mode="L")
     assert open_dataset(f"folder:{tmp_path}").image_shape == (1, 8, 16)
     write(tmp_path / "train" / "cat" / "2.png", level=7)
@@ -86,7 +86,7 @@ def test_image_size_must_be_positive(tmp_path: Path) -> None:
         open_dataset(f"folder:{tmp_path}", image_size=0)
 
 
-def test_a_damaged_picture_is_named(tmp_path: Path) -> None:
+def test_a_damaged_image_is_named(tmp_path: Path) -> None:
     make(tmp_path)
     damaged = tmp_path / "train" / "dog" / "1.png"
     damaged.write_bytes(damaged.read_bytes()[:40])

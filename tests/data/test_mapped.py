@@ -15,19 +15,19 @@ from studentsearch.data.transfer import send
 from studentsearch.records.normalization import Normalization
 
 USUAL = Normalization(mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.3))
-NUM_PICTURES = 60
+NUM_IMAGES = 60
 
 
 @pytest.fixture
 def mapped(tmp_path: Path) -> Images:
-    (tmp_path / "pixels").write_bytes(images(NUM_PICTURES, 8, 0).tobytes())
-    pixels = map_pixels(tmp_path / "pixels", (NUM_PICTURES, 3, 8, 8))
-    return Images(pixels=pixels, labels=torch.arange(NUM_PICTURES) % 10)
+    (tmp_path / "pixels").write_bytes(images(NUM_IMAGES, 8, 0).tobytes())
+    pixels = map_pixels(tmp_path / "pixels", (NUM_IMAGES, 3, 8, 8))
+    return Images(pixels=pixels, labels=torch.arange(NUM_IMAGES) % 10)
 
 
 @pytest.fixture
 def in_memory(mapped: Images) -> Images:
-    pixels = torch.from_numpy(images(NUM_PICTURES, 8, 0)).view(-1, 3, 8, 8)
+    pixels = torch.from_numpy(images(NUM_IMAGES, 8, 0)).view(-1, 3, 8, 8)
     return Images(pixels=pixels, labels=mapped.labels)
 
 
@@ -62,7 +62,7 @@ def test_indexing_is_that_of_a_tensor(mapped: Images, in_memory: Images) -> None
         assert torch.equal(mapped.pixels[index], in_memory.pixels[index])
     assert mapped.pixels.shape == tuple(in_memory.pixels.shape)
     with pytest.raises(IndexError, match="index 60 is out of bounds"):
-        mapped.pixels[torch.tensor([NUM_PICTURES])]
+        mapped.pixels[torch.tensor([NUM_IMAGES])]
 
 
 def test_what_is_read_is_ones_own(mapped: Images) -> None:
@@ -72,14 +72,14 @@ def test_what_is_read_is_ones_own(mapped: Images) -> None:
 
 
 def test_selections_of_selections(mapped: Images, in_memory: Images, reads: list[int]) -> None:
-    first, second = torch.randperm(NUM_PICTURES), torch.tensor([3, 0, 7])
+    first, second = torch.randperm(NUM_IMAGES), torch.tensor([3, 0, 7])
     chosen, expected = mapped.select(first).select(second), in_memory.select(first).select(second)
     assert not reads
     assert torch.equal(chosen.pixels[:], expected.pixels[:])
     assert torch.equal(chosen.labels, expected.labels)
 
 
-def test_batches_are_those_of_the_same_pictures_in_memory(mapped: Images, in_memory: Images) -> None:
+def test_batches_are_those_of_the_same_images_in_memory(mapped: Images, in_memory: Images) -> None:
     one, other = make_batches(hold_out(mapped).train), make_batches(hold_out(in_memory).train)
     assert one.steps_per_epoch == other.steps_per_epoch
     for step in (0, 1, 20, 2):
@@ -87,7 +87,7 @@ def test_batches_are_those_of_the_same_pictures_in_memory(mapped: Images, in_mem
         assert torch.equal(one.batch(step).labels, other.batch(step).labels)
 
 
-def test_pictures_in_order_are_those_in_memory(mapped: Images, in_memory: Images) -> None:
+def test_images_in_order_are_those_in_memory(mapped: Images, in_memory: Images) -> None:
     parts = zip(in_order(mapped, USUAL, 25, "cpu"), in_order(in_memory, USUAL, 25, "cpu"), strict=True)
     for one, other in parts:
         assert torch.equal(one.inputs, other.inputs)
@@ -113,10 +113,10 @@ def test_facts_are_those_in_memory_and_read_in_pieces(
     one, other = made(mapped), made(in_memory)
     assert (one.fingerprint, one.mean, one.std) == (other.fingerprint, other.mean, other.std)
     assert max(reads) == 11
-    assert sum(reads) == 4 * NUM_PICTURES  # mean, deviation, and two parts of the fingerprint
+    assert sum(reads) == 4 * NUM_IMAGES  # mean, standard deviation, and two parts of the fingerprint
 
 
-def test_only_the_pictures_of_a_batch_are_read(mapped: Images, reads: list[int]) -> None:
+def test_only_the_images_of_a_batch_are_read(mapped: Images, reads: list[int]) -> None:
     batches = make_batches(hold_out(mapped).train)
     assert not reads
     batches.batch(0)
@@ -170,7 +170,7 @@ def test_no_batch_waits_for_the_device(mapped: Images, in_memory: Images) -> Non
 
 @pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_mapped_pictures_reach_the_device_in_order(mapped: Images, in_memory: Images) -> None:
+def test_mapped_images_reach_the_device_in_order(mapped: Images, in_memory: Images) -> None:
     for one, other in zip(in_order(mapped, USUAL, 25, "cuda"), in_order(in_memory, USUAL, 25, "cpu"), strict=True):
         assert one.inputs.device.type == "cuda"
         assert torch.equal(one.inputs.cpu(), other.inputs)

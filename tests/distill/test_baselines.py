@@ -85,7 +85,7 @@ def test_relations_against_loops():
     assert rkd_angle_loss(student, teacher).item() == pytest.approx(naive_angle_loss(student, teacher), abs=1e-13)
 
 
-def test_relations_of_equal_pictures_have_finite_gradients():
+def test_relations_of_equal_images_have_finite_gradients():
     student = made(4, 3)
     student[1] = student[0]
     student.requires_grad_()
@@ -144,10 +144,10 @@ def test_attention_of_a_dead_map_has_a_finite_gradient():
 
 def naive_singular_vector_loss(student_points, teacher_points, num_vectors: int) -> float:
     total = 0.0
-    for picture in range(len(student_points[0])):
+    for image in range(len(student_points[0])):
         vectors = []
         for student, teacher in zip(student_points, teacher_points, strict=True):
-            matrices = [point[picture].flatten(1).T for point in (student, teacher)]
+            matrices = [point[image].flatten(1).T for point in (student, teacher)]
             of_student = torch.linalg.svd(matrices[0], full_matrices=False).Vh[: num_vectors + 3]
             decomposed = torch.linalg.svd(matrices[1], full_matrices=False)
             of_teacher, values = decomposed.Vh[:num_vectors], decomposed.S[:num_vectors]

@@ -107,10 +107,10 @@ def test_distances_out_of_range(num_points, max_distance, message):
 
 
 def test_loss_by_hand():
-    # two pictures, vectors of width 1: G is a product
+    # two images, vectors of width 1: G is a product
     student = tuple(torch.tensor([[value], [0.0]], dtype=torch.float64) for value in (1.0, 2.0, 3.0))
     teacher = tuple(torch.tensor([[value], [1.0]], dtype=torch.float64) for value in (2.0, 2.0, 1.0))
-    # picture 0: (4 - 2)^2, (2 - 6)^2, (2 - 3)^2; picture 1: 1 each
+    # image 0: (4 - 2)^2, (2 - 6)^2, (2 - 3)^2; image 1: 1 each
     assert cross_layer_loss(student, teacher, 1).item() == (4 + 16 + 2) / 2
     assert cross_layer_loss(student, teacher, 2).item() == (4 + 16 + 1 + 3) / 2
 
@@ -129,8 +129,8 @@ def test_loss_against_loops(max_distance):
         for deep in range(4):
             if 1 <= deep - shallow <= max_distance:
                 difference = naive_gram(teacher[shallow], teacher[deep]) - naive_gram(student[shallow], student[deep])
-                for picture in difference:
-                    expected += sum(entry**2 for entry in picture.flatten()) / 2
+                for image in difference:
+                    expected += sum(entry**2 for entry in image.flatten()) / 2
     # float64; only the order of summation differs
     torch.testing.assert_close(cross_layer_loss(student, teacher, max_distance), expected, atol=1e-11, rtol=0)
 

@@ -16,7 +16,7 @@ COMMANDS = {
 }
 TUTORIAL = ROOT / "docs" / "tutorial" / "first_student.md"
 OWN_NETWORK = ROOT / "docs" / "how_to" / "own_network.md"
-OTHER_PROGRAMS = {"--strict", "--record", "--count", "--minutes", "--brief", "--quick", "--out"}
+OTHER_PROGRAMS = {"--strict", "--dist", "--record", "--count", "--minutes", "--brief", "--quick", "--out"}
 
 
 def options(words: list[str]) -> set[str]:

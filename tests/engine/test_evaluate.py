@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from studentsearch.engine.evaluate import evaluate, recompute_batchnorm
+from studentsearch.engine.batchnorm import recompute_batchnorm
+from studentsearch.engine.evaluate import evaluate
 from studentsearch.engine.runtime import Runtime
 from studentsearch.errors import UsageError
 
@@ -45,7 +46,7 @@ def test_evaluation_changes_nothing() -> None:
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
-def test_no_pictures_are_refused() -> None:
+def test_no_images_are_refused() -> None:
     with pytest.raises(UsageError, match="no images to evaluate on"):
         evaluate(network(), [], RUNTIME)
 

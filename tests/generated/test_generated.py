@@ -38,7 +38,7 @@ def _insist(program: Program) -> None:
     assert not outcome.is_find, f"{outcome.kind}: {outcome.reason}\n{program}\n{outcome.detail}"
 
 
-@settings(max_examples=200, **_ANY)
+@settings(max_examples=120, **_ANY)
 @given(networks())
 def test_a_generated_network_is_cut_exactly_or_refused_in_words(program: Program) -> None:
     _insist(program)

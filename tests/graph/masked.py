@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import pytest
 import torch
 import torch.nn.functional as F
-from micro_case import EXACT, answers, assert_near, pictures
-from micro_nets import LARGER, PICTURE, Forward, Shapes, conv, linear, randomised
+from micro_case import EXACT, answers, assert_near, image_batch
+from micro_nets import IMAGE, LARGER, Forward, Shapes, conv, linear, randomised
 from torch import Tensor, nn
 
 from studentsearch.graph.gates import GateSite, gate_sites, num_gates, scale_weights
@@ -28,19 +28,19 @@ class Net:
 
     Attributes:
         module: Any module in evaluation mode, float64.
-        shapes: Of one picture, one shape an input.
+        shapes: Of one image, one shape an input.
         larger: Another size that it takes; None where it takes one size.
     """
 
     module: nn.Module
-    shapes: Shapes = PICTURE
+    shapes: Shapes = IMAGE
     larger: Shapes | None = LARGER
 
 
 def made(
     function: Callable[..., object],
     *,
-    shapes: Shapes = PICTURE,
+    shapes: Shapes = IMAGE,
     larger: Shapes | None = LARGER,
     **layers: nn.Module | Tensor,
 ) -> Net:
@@ -104,7 +104,7 @@ def written(student: Cut) -> nn.Module:
 
 
 def assert_cut_is_masked(net: Net, *, is_thorough: bool = True) -> None:
-    """Built student and model.py compute what the masked original does, at two batch sizes and two picture sizes."""
+    """Built student and model.py compute what the masked original does, at two batch sizes and two image sizes."""
     plain = plain_network(net.module, *net.shapes)
     sites = gate_sites(plain.network)
     for gates in gate_settings(sites, is_thorough=is_thorough):
@@ -113,7 +113,7 @@ def assert_cut_is_masked(net: Net, *, is_thorough: bool = True) -> None:
         modules = build_with_weights(student.spec, student.tensors), written(student)
         original = masked(net.module, sites, gates)
         for shapes, number in ((net.shapes, 2), (net.larger or net.shapes, 3)):
-            images = pictures(shapes, number)
+            images = image_batch(shapes, number)
             expected = answers(original, images)
             for module in modules:
                 assert_near(answers(module, images), expected, EXACT)

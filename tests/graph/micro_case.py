@@ -27,7 +27,7 @@ def tensors_of(value: object) -> list[Tensor]:
     return [tensor for item in (value.values() if isinstance(value, Mapping) else value) for tensor in tensors_of(item)]
 
 
-def pictures(shapes: Shapes, number: int = 2) -> list[Tensor]:
+def image_batch(shapes: Shapes, number: int = 2) -> list[Tensor]:
     generator = torch.Generator().manual_seed(1)
     return [torch.randn(number, *shape, generator=generator, dtype=torch.float64) for shape in shapes]
 
@@ -43,7 +43,7 @@ class Case:
         self.sites = gate_sites(self.network)
         self.num_gates = num_gates(self.sites)
         self.state = dict(self.plain.state_dict())
-        self.images = pictures(given.shapes)
+        self.images = image_batch(given.shapes)
         # The module itself is gated, unless a tensor stands elsewhere in it (F.conv2d of a parameter, weight norm) or
         # parts that nothing reads were dropped from it.
         own = self.module.state_dict()

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torchvision.ops import StochasticDepth
 
 Shapes = tuple[tuple[int, ...], ...]
-PICTURE: Shapes = ((3, 8, 8),)
+IMAGE: Shapes = ((3, 8, 8),)
 LARGER: Shapes = ((3, 11, 14),)
 
 
@@ -35,11 +35,11 @@ class Forward(nn.Module):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MicroNet:
-    """A module with the pictures that it takes.
+    """A module with the images that it takes.
 
     Attributes:
         module: In evaluation mode, weights drawn at random; copied before it is used.
-        shapes: `[C, H, W]` of one picture, one shape an input.
+        shapes: `[C, H, W]` of one image, one shape an input.
         larger: Other shapes that it takes; none where it is made for one size.
         gap: Allowed difference of the plain layers with all gates open; above 0 only where another kernel computes.
     """
@@ -59,7 +59,7 @@ NETS: dict[str, MicroNet] = {}
 
 def net(
     *,
-    shapes: Shapes = PICTURE,
+    shapes: Shapes = IMAGE,
     larger: Shapes | None = LARGER,
     gap: float = 0.0,
     into: dict[str, MicroNet] = NETS,

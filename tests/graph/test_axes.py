@@ -10,7 +10,7 @@ import torch
 from attention_nets import ATTENTION
 from channels_last_nets import CHANNELS_LAST
 from coincident_nets import COINCIDENT
-from micro_case import EXACT, Case, answers, assert_near, exported, pictures, written
+from micro_case import EXACT, Case, answers, assert_near, exported, image_batch, written
 from torch import Tensor
 from vector_nets import SQUEEZED, VECTORS
 
@@ -46,7 +46,7 @@ def assert_cut_is_masked(case: Case, gates: Tensor) -> None:
     student = case.cut(gates)
     built, read = exported(student), written(student)
     for number, shapes in ((2, case.net.shapes), (5, case.net.larger or case.net.shapes)):
-        images = pictures(shapes, number)
+        images = image_batch(shapes, number)
         expected = case.gated(gates, images)
         assert_near(answers(built, images), expected, EXACT)
         assert_near(answers(read, images), answers(built, images), 0.0)
@@ -73,7 +73,7 @@ def test_a_student_with_squeeze_answers_one_image_as_it_answers_any_number(name:
     case = case_of(f"squeezed-{name}")
     for gates in settings(case):
         student = exported(case.cut(gates))
-        images = pictures(case.net.shapes, 3)
+        images = image_batch(case.net.shapes, 3)
         for one, several in zip(
             answers(student, [tensor[:1] for tensor in images]), answers(student, images), strict=True
         ):

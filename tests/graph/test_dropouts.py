@@ -19,7 +19,7 @@ from studentsearch.graph.recording.record import record
 from studentsearch.student.plain import plain_network
 from studentsearch.student.source import model_source
 
-PICTURE = (3, 8, 8)
+IMAGE = (3, 8, 8)
 
 
 def net(function: Callable[[nn.Module, Tensor], Tensor], **layers: nn.Module) -> nn.Module:
@@ -55,11 +55,11 @@ DROPPING: dict[str, tuple[Callable[[nn.Module, Tensor], Tensor], nn.Module]] = {
 def test_the_plain_network_drops_what_the_network_drops(name: str) -> None:
     function, expected = DROPPING[name]
     module = net(function)
-    plain = plain_network(module, PICTURE).module
+    plain = plain_network(module, IMAGE).module
     (layer,) = plain.body.children()
     assert type(layer) is type(expected)
     assert (layer.p, getattr(layer, "mode", "")) == (expected.p, getattr(expected, "mode", ""))
-    images = torch.randn(16, *PICTURE, dtype=torch.float64)
+    images = torch.randn(16, *IMAGE, dtype=torch.float64)
     with torch.no_grad():
         assert torch.equal(plain(images), module(images))
         torch.manual_seed(0)
@@ -72,18 +72,18 @@ def test_the_plain_network_drops_what_the_network_drops(name: str) -> None:
 
 def test_paths_dropped_by_timm_are_a_layer() -> None:
     layers = pytest.importorskip("timm.layers", reason="timm is not installed (extra timm)")
-    plain = plain_network(net(lambda m, x: x + layers.drop_path(m.one(x), 0.3, m.training), one=conv(4, 4)), PICTURE)
+    plain = plain_network(net(lambda m, x: x + layers.drop_path(m.one(x), 0.3, m.training), one=conv(4, 4)), IMAGE)
     assert isinstance(plain.module.body.drop_path, StochasticDepth)
     assert plain.module.body.drop_path.p == 0.3
     with pytest.raises(UnsupportedGraphError, match=r"^body, .*: drop_path without scale_by_keep; give it scale_by_k"):
-        plain_network(net(lambda m, x: layers.drop_path(x, 0.3, m.training, scale_by_keep=False)), PICTURE)
+        plain_network(net(lambda m, x: layers.drop_path(x, 0.3, m.training, scale_by_keep=False)), IMAGE)
 
 
 def test_a_library_is_left_as_it_was() -> None:
     before = stochastic_depth
-    record(net(DROPPING["of a library"][0]), PICTURE)
+    record(net(DROPPING["of a library"][0]), IMAGE)
     with pytest.raises(UnsupportedGraphError):
-        record(net(lambda m, x: stochastic_depth(m.missing(x), 0.4, "row", m.training)), PICTURE)
+        record(net(lambda m, x: stochastic_depth(m.missing(x), 0.4, "row", m.training)), IMAGE)
     assert torchvision.ops.stochastic_depth is stochastic_depth is before
 
 
@@ -94,8 +94,8 @@ def test_a_library_is_left_as_it_was() -> None:
 )
 def test_what_is_dropped_is_read_undropped_elsewhere(function: Callable[[nn.Module, Tensor], Tensor]) -> None:
     module = net(function, one=conv(4, 4), drop=nn.Dropout(0.5))
-    plain = plain_network(module, PICTURE).module.train()
-    images = torch.randn(2, *PICTURE, dtype=torch.float64)
+    plain = plain_network(module, IMAGE).module.train()
+    images = torch.randn(2, *IMAGE, dtype=torch.float64)
     torch.manual_seed(0)
     expected = module.train()(images)
     torch.manual_seed(0)
@@ -108,7 +108,7 @@ def test_what_is_dropped_in_place_is_read_dropped() -> None:
         m.drop(x)
         return x
 
-    graph = record(net(twice, drop=nn.Dropout(0.25, inplace=True)), PICTURE).graph
+    graph = record(net(twice, drop=nn.Dropout(0.25, inplace=True)), IMAGE).graph
     layers = [node.target for node in graph.nodes if node.op == "call_module"]
     assert layers == ["stem", "body.dropout", "body.drop", "head"]
 
@@ -117,7 +117,7 @@ def test_names_that_are_taken_get_a_number() -> None:
     def forward(m: nn.Module, x: Tensor) -> Tensor:
         return m.dropout(F.dropout(F.dropout(x, 0.2, m.training), 0.3, m.training))
 
-    plain = plain_network(net(forward, dropout=nn.Dropout(0.1)), PICTURE).module
+    plain = plain_network(net(forward, dropout=nn.Dropout(0.1)), IMAGE).module
     assert {name: layer.p for name, layer in plain.body.named_children()} == {
         "dropout_1": 0.2,
         "dropout_2": 0.3,
@@ -126,7 +126,7 @@ def test_names_that_are_taken_get_a_number() -> None:
 
 
 def test_what_never_drops_leaves_no_layer() -> None:
-    plain = plain_network(net(lambda m, x: F.dropout(stochastic_depth(x, 0.0, "row", m.training), 0.0)), PICTURE)
+    plain = plain_network(net(lambda m, x: F.dropout(stochastic_depth(x, 0.0, "row", m.training), 0.0)), IMAGE)
     assert {name for name, _ in plain.module.named_children()} == {"stem", "head"}
 
 
@@ -138,12 +138,12 @@ def test_what_never_drops_leaves_no_layer() -> None:
 def test_dropout_in_evaluation_is_refused(function: Callable[[nn.Module, Tensor], Tensor]) -> None:
     message = r"^body, test_dropouts\.py:\d+: \w+ that drops in evaluation as well; give it training=self\.training"
     with pytest.raises(UnsupportedGraphError, match=message):
-        plain_network(net(function), PICTURE)
+        plain_network(net(function), IMAGE)
 
 
 def test_a_students_source_holds_the_layer() -> None:
     module = net(lambda m, x: m.one(F.dropout2d(F.relu(x), 0.3, m.training)), one=conv(4, 4))
-    case = Case(MicroNet(module=module, shapes=(PICTURE,), larger=None, gap=0.0))
+    case = Case(MicroNet(module=module, shapes=(IMAGE,), larger=None, gap=0.0))
     gates = torch.ones(case.num_gates)
     gates[:2] = 0
     source = model_source(case.cut(gates).spec, title="A student.")

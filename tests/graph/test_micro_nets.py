@@ -9,7 +9,7 @@ from functools import cache
 import msgspec
 import pytest
 import torch
-from micro_case import EXACT, Case, answers, assert_near, exported, pictures, tensors_of, written
+from micro_case import EXACT, Case, answers, assert_near, exported, image_batch, tensors_of, written
 from operation_names import FOLLOWED, RECORDS
 from rule_nets import NETS
 from torch import Tensor
@@ -53,7 +53,7 @@ def test_open_gates_are_the_module(case: Case) -> None:
     student = exported(case.cut(gates))
     assert_near(answers(student, case.images), expected, case.net.gap)
     if case.net.larger:
-        images = pictures(case.net.larger)
+        images = image_batch(case.net.larger)
         assert_near(answers(student, images), answers(case.module, images), max(case.net.gap, EXACT))
 
 
@@ -61,7 +61,7 @@ def test_open_gates_are_the_module(case: Case) -> None:
 def test_the_exported_network_is_the_gated_one_at_two_sizes(case: Case, num_random: int) -> None:
     for gates in case.settings(num_random):
         student = exported(case.cut(gates))
-        for images in (case.images, pictures(case.net.larger)) if case.net.larger else (case.images,):
+        for images in (case.images, image_batch(case.net.larger)) if case.net.larger else (case.images,):
             assert_near(answers(student, images), case.gated(gates, images), EXACT)
 
 
@@ -100,7 +100,7 @@ def test_a_training_step_moves_every_weight_that_learns(case: Case) -> None:
     before = copy.deepcopy(module.state_dict())
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
     torch.manual_seed(0)
-    sum(tensor.square().mean() for tensor in tensors_of(module(*pictures(case.net.shapes, 4)))).backward()
+    sum(tensor.square().mean() for tensor in tensors_of(module(*image_batch(case.net.shapes, 4)))).backward()
     optimizer.step()
     assert all(tensor.isfinite().all() for tensor in module.state_dict().values())
     moved = [not torch.equal(before[name], tensor) for name, tensor in module.named_parameters()]

@@ -17,7 +17,7 @@ from studentsearch.graph.network import Network
 from studentsearch.graph.trace import trace
 from studentsearch.student.plain import plain_network
 
-PICTURE = (3, 8, 8)
+IMAGE = (3, 8, 8)
 
 
 def net(function: Callable[..., object], **layers: nn.Module | Tensor) -> nn.Module:
@@ -94,7 +94,7 @@ REFUSED: dict[str, tuple[nn.Module, str]] = {
         net(lambda _, x: x + x.max(dim=1, keepdim=True).indices),
         r"^body\.\w+: result 1 of body\.max\w* is not followed .*; expected the first one only",
     ),
-    "no pictures": (
+    "no images": (
         net(lambda _, x: x.sum() + x),
         r"^body\.sum\w*: gives a tensor \[\]; expected one tensor \[B, feat",
     ),
@@ -105,20 +105,20 @@ REFUSED: dict[str, tuple[nn.Module, str]] = {
 def test_what_cannot_be_followed_is_refused(name: str) -> None:
     module, message = REFUSED[name]
     with pytest.raises(UnsupportedGraphError, match=message) as caught:
-        trace(module, PICTURE)
+        trace(module, IMAGE)
     assert "\n" not in str(caught.value)
 
 
 def test_a_network_that_answers_otherwise_each_time_is_refused() -> None:
     with pytest.raises(UnsupportedGraphError, match=r"answers otherwise \(by .*; its forward depends on more than the"):
-        plain_network(net(lambda _, x: x + F.rrelu(x, training=True)), PICTURE, skip=["body.*"])
+        plain_network(net(lambda _, x: x + F.rrelu(x, training=True)), IMAGE, skip=["body.*"])
 
 
 def test_an_unknown_operation_before_all_gates_is_left_whole_and_said() -> None:
     def forward(m: nn.Module, x: Tensor) -> Tensor:
         return m.head(F.relu(m.stem(torch.cumsum(x, 2))).mean((2, 3)))
 
-    network = trace(Forward(forward, {"stem": conv(3, 4), "head": linear(4, 2)}).eval(), PICTURE)
+    network = trace(Forward(forward, {"stem": conv(3, 4), "head": linear(4, 2)}).eval(), IMAGE)
     assert whole_parts(network) == {"cumsum": "has no rule"}
     assert [site.path for site in gate_sites(network)] == ["stem", "head"]
 
@@ -126,8 +126,8 @@ def test_an_unknown_operation_before_all_gates_is_left_whole_and_said() -> None:
 @pytest.mark.parametrize("pattern", ["body.cumsum", "body.*", "*cumsum", "body"])
 def test_an_unknown_operation_may_be_skipped(pattern: str) -> None:
     module = net(lambda m, x: m.two(torch.cumsum(m.one(x), 1)), one=conv(4, 5), two=conv(5, 4))
-    plain = plain_network(module, PICTURE, skip=[pattern])
-    images = torch.randn(2, *PICTURE, dtype=torch.float64)
+    plain = plain_network(module, IMAGE, skip=[pattern])
+    images = torch.randn(2, *IMAGE, dtype=torch.float64)
     with torch.no_grad():
         assert torch.equal(plain.module(images), module(images))
     assert whole_parts(plain.network)["body.cumsum"] == "skipped"
@@ -146,8 +146,6 @@ def test_skipped_layers_have_no_gates_and_keep_their_channels() -> None:
 
 
 def test_grouped_layers_are_said_to_fall_with_their_readers() -> None:
-    assert (
-        whole_parts(trace(NETS["grouped"].fresh(), PICTURE))["one"] == "grouped: whole groups fall with their readers"
-    )
-    parts = whole_parts(trace(NETS["depthwise_with_multiplier"].fresh(), PICTURE))
+    assert whole_parts(trace(NETS["grouped"].fresh(), IMAGE))["one"] == "grouped: whole groups fall with their readers"
+    parts = whole_parts(trace(NETS["depthwise_with_multiplier"].fresh(), IMAGE))
     assert parts["one"] == "depthwise: falls with its readers"

@@ -8,8 +8,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from masked import THOROUGH, Net, assert_cut_is_masked, between, cut_with
-from micro_case import EXACT, answers, assert_near, pictures
-from micro_nets import LARGER, PICTURE, conv, linear, norm
+from micro_case import EXACT, answers, assert_near, image_batch
+from micro_nets import IMAGE, LARGER, conv, linear, norm
 from torch import Tensor, nn
 
 from studentsearch.graph.gates import GateSite, gate_sites
@@ -111,7 +111,7 @@ def test_the_count_is_what_is_computed(name: str) -> None:
     emptied = Emptied({**GONE, **KEPT}[name]())
     module = build_with_weights(emptied.student.spec, emptied.student.tensors)
     is_thops = is_counted_by_thop(emptied.student.spec)
-    counted = thop_macs(module, *PICTURE) if is_thops else torch_flops(module, PICTURE) // 2
+    counted = thop_macs(module, *IMAGE) if is_thops else torch_flops(module, IMAGE) // 2
     assert int(count_macs(emptied.plain.network, emptied.alive)) == counted
 
 
@@ -120,9 +120,9 @@ def test_a_student_with_a_border_is_cut_again(name: str) -> None:
     emptied = Emptied(GONE[name]())
     module = build_with_weights(emptied.student.spec, emptied.student.tensors)
     assert_cut_is_masked(Net(module=module))
-    again = plain_network(module, *PICTURE).module
-    for shapes in (PICTURE, LARGER):
-        assert_near(answers(again, pictures(shapes)), answers(module, pictures(shapes)), EXACT)
+    again = plain_network(module, *IMAGE).module
+    for shapes in (IMAGE, LARGER):
+        assert_near(answers(again, image_batch(shapes)), answers(module, image_batch(shapes)), EXACT)
 
 
 def test_images_without_a_middle_are_refused() -> None:

@@ -22,7 +22,7 @@ def test_a_network_fits_the_data_and_is_to_be_trained() -> None:
     assert network.get_submodule("fc").out_features == 10
 
 
-def test_pictures_that_are_too_small() -> None:
+def test_images_that_are_too_small() -> None:
     with pytest.raises(UsageError, match=r"^vgg11 cannot take images of 1x8x8 \(.+\); choose another --image-size"):
         fresh_model("vgg11", open_dataset("digits"))
 

@@ -15,7 +15,7 @@ from studentsearch.engine.evaluate import Evaluation
 from studentsearch.engine.objective import CrossEntropy, Moment
 from studentsearch.errors import DivergedError, InterruptedRunError, UsageError
 from studentsearch.jobs import teach as teach_job
-from studentsearch.jobs.chance import LossCourse, chance
+from studentsearch.jobs.chance_level import LossCourse, chance
 from studentsearch.jobs.options import ComputeOptions, DataOptions
 from studentsearch.jobs.teach import TeachOptions, teach
 from studentsearch.jobs.training import TrainingRecipe
@@ -110,7 +110,7 @@ def test_chance():
     guessing = chance(torch.tensor([0, 0, 1, 1]))
     assert guessing.accuracy == 50
     assert guessing.loss == pytest.approx(0.6931471805599453)
-    assert guessing.largest_accuracy == pytest.approx(125)  # three deviations of 0.25 each
+    assert guessing.largest_accuracy == pytest.approx(125)  # three standard deviations of 0.25 each
     labels = torch.arange(10_000) % 100
     guessing = chance(labels)
     assert guessing.largest_accuracy == pytest.approx(1 + 3 * 0.0994987, abs=1e-5)

@@ -54,7 +54,7 @@ def test_names_that_cannot_be_built(name: str, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_grey_pictures_are_refused() -> None:
+def test_grey_images_are_refused() -> None:
     with pytest.raises(UsageError, match=r"torchvision:resnet18 takes images of 3 channels, found 1; choose another"):
         build_model("torchvision:resnet18", num_classes=7, in_channels=1)
 

@@ -44,7 +44,7 @@ def course(
     rule: ProximalRule,
     steps: int,
     *,
-    l2_after: Callable[[float, Motion, float], float],
+    penalty_after: Callable[[float, Motion, float], float],
     opposition: tuple[float, float] = (1e-3, 1e-1),
 ) -> list[SearchPoint]:
     """A search without a network: gates held at 1 by springs from the weakest to the strongest, and noise."""
@@ -71,7 +71,7 @@ def course(
         if macs <= BUDGET:
             break
         motion = Motion(gates=iterate, drift=iterate - before, push=push)
-        penalty = l2_after(penalty, motion, pace.target(step + FORECAST.horizon))
+        penalty = penalty_after(penalty, motion, pace.target(step + FORECAST.horizon))
     return points
 
 
@@ -185,7 +185,7 @@ def test_following_penalty_is_zero_where_coasting_arrives_and_largest_where_noth
 
 @pytest.mark.parametrize("steps", [350, 900])
 def test_capped_recipe_with_following_penalty_arrives_and_watch_is_silent(steps):
-    points = course(CAPPED, steps, l2_after=following)
+    points = course(CAPPED, steps, penalty_after=following)
     assert points[-1].macs <= BUDGET
     assert points[-1].step == pytest.approx(steps, rel=0.15)
     assert lines(points, plan(steps)) == []
@@ -194,7 +194,7 @@ def test_capped_recipe_with_following_penalty_arrives_and_watch_is_silent(steps)
 @pytest.mark.parametrize("steps", [300, 640, 900, 2500])
 @pytest.mark.parametrize("opposition", [(0.0, 0.0), (1e-4, 1e-2)])
 def test_printed_recipe_is_called_well_before_step_300(steps, opposition):
-    points = course(PRINTED, steps, l2_after=constant, opposition=opposition)
+    points = course(PRINTED, steps, penalty_after=constant, opposition=opposition)
     said = lines(points, plan(steps, PRINTED))
     assert said[0][0] <= 200
     assert "swing through zero" in said[0][1] or "too small" in said[0][1]
@@ -213,7 +213,7 @@ def test_swinging_names_share_and_width():
 
 
 def test_constant_small_penalty_is_called_too_small():
-    said = lines(course(CAPPED, 900, l2_after=constant), plan(900))
+    said = lines(course(CAPPED, 900, penalty_after=constant), plan(900))
     assert said[0][0] <= 200
     assert "the penalty 0.001 is too small: the gates' mean falls" in said[0][1]
     assert "more steps where" in said[0][1]

@@ -1,4 +1,4 @@
-"""Constants that stand where a layer lost all its inputs have their size from the picture, or say which they need."""
+"""Constants that stand where a layer lost all its inputs have their size from the image, or say which they need."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from studentsearch.student.build import build_with_weights
 from studentsearch.student.plain import plain_network
 from studentsearch.student.slice import cut
 
-PICTURE = (3, 8, 8)
+IMAGE = (3, 8, 8)
 LARGER = (3, 12, 16)
 
 
 class Net(nn.Module):
-    """Three convolutions and what makes the pictures of the second one."""
+    """Three convolutions and what makes the images of the second one."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class Net(nn.Module):
         self.two = nn.Conv2d(4, 4, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.two(F.relu(self.one(self.pictures(F.relu(self.stem(x))))))
+        return self.two(F.relu(self.one(self.image_batch(F.relu(self.stem(x))))))
 
 
 class Depths(Net):
@@ -39,29 +39,29 @@ class Depths(Net):
     def __init__(self) -> None:
         super().__init__(16)
 
-    def pictures(self, x: Tensor) -> Tensor:
+    def image_batch(self, x: Tensor) -> Tensor:
         batch, channels, height, width = x.shape
         x = x.view(batch, channels, height // 2, 2, width // 2, 2)
         return x.permute(0, 3, 5, 1, 2, 4).reshape(batch, channels * 4, height // 2, width // 2)
 
 
 class Mean(Net):
-    """One position, whatever the picture."""
+    """One position, whatever the image."""
 
     def __init__(self) -> None:
         super().__init__(4)
 
-    def pictures(self, x: Tensor) -> Tensor:
+    def image_batch(self, x: Tensor) -> Tensor:
         return x.mean((2, 3), keepdim=True)
 
 
 class Rows(Net):
-    """One row, of as many columns as the picture has."""
+    """One row, of as many columns as the image has."""
 
     def __init__(self) -> None:
         super().__init__(4)
 
-    def pictures(self, x: Tensor) -> Tensor:
+    def image_batch(self, x: Tensor) -> Tensor:
         return F.adaptive_avg_pool2d(x, (1, None))
 
 
@@ -71,13 +71,13 @@ class Parts(Net):
     def __init__(self) -> None:
         super().__init__(2)
 
-    def pictures(self, x: Tensor) -> Tensor:
+    def image_batch(self, x: Tensor) -> Tensor:
         return F.adaptive_avg_pool2d(x.reshape(x.shape[0], 2, 2, *x.shape[2:]).sum(1), 1)
 
 
 def without_inputs_of_one(module: nn.Module) -> tuple[nn.Module, nn.Module]:
     """A net whose layer `one` lost all its inputs: gated, and cut out."""
-    plain = plain_network(module.double().eval(), PICTURE)
+    plain = plain_network(module.double().eval(), IMAGE)
     sites = gate_sites(plain.network)
     gates = torch.ones(num_gates(sites), dtype=torch.float64)
     (span,) = [site.span for site in sites if site.path == "one"]
@@ -93,7 +93,7 @@ def without_inputs_of_one(module: nn.Module) -> tuple[nn.Module, nn.Module]:
 @torch.no_grad()
 def test_the_student_is_the_gated_network_at_every_size_that_it_takes(net: type[Net]) -> None:
     gated, student = without_inputs_of_one(net())
-    for shape in (PICTURE,) if net is Depths else (PICTURE, LARGER):
+    for shape in (IMAGE,) if net is Depths else (IMAGE, LARGER):
         images = torch.randn(2, *shape, dtype=torch.float64)
         torch.testing.assert_close(student(images), gated(images))
 

@@ -1,4 +1,4 @@
-"""Whether plain layers hold for pictures of other sizes than the traced one is tried, and told."""
+"""Whether plain layers hold for images of other sizes than the traced one is tried, and told."""
 
 import pytest
 import torch

@@ -24,7 +24,7 @@ def plain(name: str) -> PlainNetwork:
     return plain_network(build_model(name, num_classes=4), SHAPE)
 
 
-def pictures(shape: tuple[int, ...] = SHAPE) -> Tensor:
+def image_batch(shape: tuple[int, ...] = SHAPE) -> Tensor:
     return torch.randn(3, *shape, generator=torch.Generator().manual_seed(1))
 
 
@@ -36,8 +36,8 @@ def test_answers_and_maps_are_the_networks_own_bit_for_bit() -> None:
     net.module.get_submodule("layer2.0.relu").register_forward_hook(
         lambda _module, _inputs, output: seen.update(last=output.clone())
     )
-    expected = net.module(pictures())
-    logits, maps = observed(pictures())
+    expected = net.module(image_batch())
+    logits, maps = observed(image_batch())
     assert torch.equal(logits, expected)
     assert [tuple(item.shape[1:]) for item in maps] == [point.shape for point in points]
     assert torch.equal(maps[2], seen["last"])
@@ -45,10 +45,10 @@ def test_answers_and_maps_are_the_networks_own_bit_for_bit() -> None:
 
 def test_a_node_may_come_twice_and_in_any_order() -> None:
     net = plain("resnet8")
-    _, (late, early, again) = tapped(net.module, net.network, ["layer3_0_relu_1", "conv1", "conv1"])(pictures())
+    _, (late, early, again) = tapped(net.module, net.network, ["layer3_0_relu_1", "conv1", "conv1"])(image_batch())
     assert early is again
     assert (late.shape[1], early.shape[1]) == (64, 16)
-    assert torch.equal(early, net.module.get_submodule("conv1")(pictures()))
+    assert torch.equal(early, net.module.get_submodule("conv1")(image_batch()))
 
 
 @pytest.mark.parametrize("net", SMALL_NETS, ids=lambda net: net.__name__)
@@ -69,8 +69,8 @@ def test_shuffles_and_functional_calls_are_followed() -> None:
     module = build_model("torchvision:shufflenet_v2_x0_5", num_classes=4, image_size=64)
     net = plain_network(module, (3, 64, 64))
     points = named_points(net.network, ["conv1", "stage2", "stage3"])
-    logits, maps = tapped(net.module, net.network, [point.node for point in points])(pictures((3, 64, 64)))
-    assert torch.equal(logits, net.module(pictures((3, 64, 64))))
+    logits, maps = tapped(net.module, net.network, [point.node for point in points])(image_batch((3, 64, 64)))
+    assert torch.equal(logits, net.module(image_batch((3, 64, 64))))
     assert [tuple(item.shape[1:]) for item in maps] == [point.shape for point in points]
 
 
@@ -81,7 +81,7 @@ def test_training_one_trains_the_other() -> None:
     assert observed.state_dict().keys() == before.keys()
     assert {id(item) for item in observed.parameters()} == {id(item) for item in net.module.parameters()}
     net.module.train()
-    logits, (stem,) = observed(pictures())
+    logits, (stem,) = observed(image_batch())
     (logits.sum() + stem.sum()).backward()
     assert all(parameter.grad is not None for parameter in net.module.parameters())
     after = net.module.state_dict()
@@ -94,8 +94,8 @@ def test_training_one_trains_the_other() -> None:
 def test_gradients_are_those_of_the_network() -> None:
     net = plain("resnet8")
     other = copy.deepcopy(net.module)
-    tapped(net.module, net.network, ["relu", "layer1_0_relu_1"])(pictures())[0].square().sum().backward()
-    other(pictures()).square().sum().backward()
+    tapped(net.module, net.network, ["relu", "layer1_0_relu_1"])(image_batch())[0].square().sum().backward()
+    other(image_batch()).square().sum().backward()
     for mine, expected in zip(net.module.parameters(), other.parameters(), strict=True):
         assert mine.grad is not None
         assert torch.equal(mine.grad, expected.grad)
@@ -119,8 +119,8 @@ def test_tensors_outside_layers_move_with_the_network() -> None:
     net = plain_network(Buffered(), SHAPE)
     observed = tapped(net.module, net.network, ["conv"])
     net.module.double()
-    logits, _ = observed(pictures().double())
-    assert torch.equal(logits, net.module(pictures().double()))
+    logits, _ = observed(image_batch().double())
+    assert torch.equal(logits, net.module(image_batch().double()))
     assert observed.get_buffer("offset") is net.module.get_buffer("offset")
 
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from studentsearch.decoding import open_regular_file
 from studentsearch.errors import InputFileError
 
-_CHUNK_PICTURES = 1024
+_CHUNK_IMAGES = 1024
 _MEMBERS = ("data.npy", "labels.npy")
 _CHANNELS = 3
 _SIDES = (32, 64)
@@ -94,7 +94,7 @@ def read_pixels(batch: NpzBatch) -> Iterator[bytes]:
     with _opened(batch.path) as archive, archive.open("data.npy") as member:
         _read_header(member)
         # One byte more than is due, if there is one: reading to the end is also what checks the sum over the file.
-        while chunk := member.read(min(_CHUNK_PICTURES * image_bytes, missing + 1)):
+        while chunk := member.read(min(_CHUNK_IMAGES * image_bytes, missing + 1)):
             missing -= len(chunk)
             if missing < 0 or len(chunk) % image_bytes:
                 break

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 _MOMENTUM, _BUFFER = "momentum", "momentum_buffer"
 
 
-class MovingState:
+class TrainingState:
     """The modules that an SGD optimizer trains, saved and restored with its momentum, bit for bit."""
 
     def __init__(self, parts: Mapping[str, nn.Module], sgd: torch.optim.SGD) -> None:

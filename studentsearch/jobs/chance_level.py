@@ -11,7 +11,7 @@ from torch import Tensor
 from studentsearch.engine.evaluate import Evaluation
 
 # Three standard deviations of a binomial: one guessing network in 700 is taken for one that knows something.
-_DEVIATIONS = 3.0
+_STANDARD_DEVIATIONS = 3.0
 # A loss within 1 % of that of the class shares alone: less than any image was learnt from.
 _NO_GAIN = 0.99
 # No training comes back from a loss this many times its first one.
@@ -71,7 +71,7 @@ def chance(labels: Tensor) -> Chance:
     """
     shares = labels.bincount().double().cpu() / len(labels)
     most = float(shares.max())
-    largest = most + _DEVIATIONS * math.sqrt(most * (1 - most) / len(labels))
+    largest = most + _STANDARD_DEVIATIONS * math.sqrt(most * (1 - most) / len(labels))
     present = shares[shares > 0]
     return Chance(accuracy=100 * most, largest_accuracy=100 * largest, loss=float(-(present * present.log()).sum()))
 
