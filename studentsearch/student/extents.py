@@ -95,7 +95,8 @@ class ExtentsOf:
         if record is not None and record.keeps_shape:
             return given[0]
         if is_elementwise(node.operation):
-            return self._terms.joined(given)
+            # A tensor outside a layer may have an axis of size 1 where the batch is, which the node's shape leaves out.
+            return self._terms.joined([one[max(len(one) - len(node.shape), 0) :] for one in given])
         if has_window(node.operation):
             return self._of_window(node, given[0])
         if kind == "Linear":

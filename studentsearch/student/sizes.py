@@ -93,7 +93,9 @@ def _size_behind(network: Network, extents: ExtentsOf, node: Node, computed: fro
     source = node
     while source.index not in computed:
         inputs = [network.nodes[index] for index in source.inputs]
-        alike = [item for item in inputs if extents.has_positions(source, item) and item.operation.kind != "Parameter"]
+        # Whatever axis has the channels: a constant takes the other sizes alone, in order.
+        own = extents.positions(source)
+        alike = [item for item in inputs if extents.positions(item) == own and item.operation.kind != "Parameter"]
         passed = [] if alike else _windows(source, inputs)
         if passed is None or not inputs:
             ends = [place for place, window in enumerate(windows) if is_same_for_all(window)]

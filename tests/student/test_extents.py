@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from studentsearch.graph.trace import trace
+from studentsearch.graph.gates import gate_sites, num_gates
+from studentsearch.graph.liveness import liveness
+from studentsearch.graph.trace import trace, trace_with_state
 from studentsearch.models.registry import build_model
+from studentsearch.student.build import build_with_weights
 from studentsearch.student.extents import ExtentsOf
+from studentsearch.student.slice import cut
 from studentsearch.student.terms import Extent, Term
 
 
@@ -74,3 +79,41 @@ def test_sums_of_usual_networks_are_of_one_size(name: str) -> None:
     assert sums
     for node in sums:
         assert all(extents.has_positions(node, source) for source in network.sources_of(node))
+
+
+class Scaled(nn.Module):
+    """A parameter with an axis where the batch is, and a padding of positions behind channels last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([
+            nn.Conv2d(3, 4, 1),
+            nn.Linear(4, 4),
+            nn.Conv2d(4, 4, 3, padding=1),
+            nn.Conv2d(4, 2, 1),
+        ])
+        self.scale = nn.Parameter(torch.ones(1, 4, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        stem, features, behind, head = self.layers
+        y = features((stem(x) * self.scale).permute(0, 2, 3, 1))
+        result: Tensor = head(behind(F.pad(y, (0, 0, 1, 0, 0, 1), value=0.5).permute(0, 3, 1, 2))).mean((2, 3))
+        return result
+
+
+def test_a_constant_behind_these_takes_images_of_every_size() -> None:
+    network, state = (traced := trace_with_state(Scaled(), (3, 8, 8))).network, traced.state
+    sites = gate_sites(network)
+    is_open = np.ones(num_gates(sites), dtype=np.bool_)
+    for site in sites:
+        if site.path == "layers.1":
+            is_open[site.span] = False
+    student = cut(network, liveness(network, sites, is_open), state)
+    module = build_with_weights(student.spec, student.tensors)
+    assert module(torch.randn(2, 3, 11, 14)).shape == (2, 2)
+
+
+def test_a_parameter_where_the_batch_is_leaves_the_size_as_it_is() -> None:
+    network = trace(Scaled(), (3, 8, 8))
+    (product,) = (node for node in network.nodes if node.operation.name == "torch.mul")
+    assert ExtentsOf(network).are_alike(product, network.nodes[product.inputs[0]])

@@ -243,23 +243,17 @@ RECORDS = (
         has_tensors=True,
         keeps_shape=True,
     ),
-    # Its tensors are as many as features, and features are kept all.
-    OperationRecord(
-        name="LayerNorm",
-        family=Family.NORM,
-        propagate=layer_norm,
-        on_constants=_OF_FEATURES,
-        has_tensors=True,
-        keeps_shape=True,
-    ),
-    OperationRecord(
-        name="RMSNorm",
-        family=Family.NORM,
-        propagate=layer_norm,
-        on_constants=_OF_FEATURES,
-        shrinking=Shrinking(resized=lambda left: left.node.operation, roles=_ROLES),
-        has_tensors=True,
-        keeps_shape=True,
+    # Without shrinking: their tensors have an entry a feature, and features are kept all.
+    *(
+        OperationRecord(
+            name=name,
+            family=Family.NORM,
+            propagate=layer_norm,
+            on_constants=_OF_FEATURES,
+            has_tensors=True,
+            keeps_shape=True,
+        )
+        for name in ("LayerNorm", "RMSNorm")
     ),
     OperationRecord(
         name="PReLU",
