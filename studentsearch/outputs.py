@@ -14,7 +14,7 @@ _BATCH_AND_CLASSES = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OutputPlace:
+class OutputPath:
     """Where a tensor stands in what a forward pass returns.
 
     Attributes:
@@ -29,7 +29,7 @@ class OutputPlace:
         return ".".join(map(str, self.keys)) or "logits"
 
     def taken_from(self, answer: object) -> Tensor:
-        """The tensor at this place.
+        """The tensor at this path.
 
         Args:
             answer: What a forward pass returned.
@@ -38,7 +38,7 @@ class OutputPlace:
             One of its tensors.
 
         Raises:
-            UsageError: There is no tensor at this place; return the same outputs at every call.
+            UsageError: There is no tensor at this path; return the same outputs at every call.
         """
         found = answer
         for key in self.keys:
@@ -51,20 +51,20 @@ class OutputPlace:
         return found
 
 
-ALONE = OutputPlace()
-"""The place of a tensor that is returned alone."""
+ALONE = OutputPath()
+"""The path of a tensor that is returned alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Output:
-    """One tensor of what a forward pass returns: its place, and its values `[B, ...]`."""
+    """One tensor of what a forward pass returns: its path, and its values `[B, ...]`."""
 
-    place: OutputPlace
+    path: OutputPath
     tensor: Tensor
 
     def __str__(self) -> str:
         """Name and shape, `aux [B, 10]`."""
-        return f"{self.place} {_shape(self.tensor)}"
+        return f"{self.path} {_shape(self.tensor)}"
 
 
 def outputs_of(answer: object) -> tuple[Output, ...]:
@@ -104,7 +104,7 @@ def choose_logits(outputs: Sequence[Output], wanted: str | None, *, num_classes:
             "pooling, flatten and a linear layer"
         )
     if found.tensor.shape[1] != num_classes:
-        output = f" (output {found.place})" if others else ""
+        output = f" (output {found.path})" if others else ""
         raise UsageError(
             f"{source} answers with {found.tensor.shape[1]} classes{output}, the data has {num_classes}; "
             f"{another}give the data it was trained on"
@@ -122,7 +122,7 @@ def usual_logits(outputs: Sequence[Output], num_classes: int | None) -> int:
     Returns:
         The position of `out`, else of `logits`, else of the first output `[B, classes]`, else 0.
     """
-    names = [str(output.place) for output in outputs]
+    names = [str(output.path) for output in outputs]
     for name in _USUAL_NAMES:
         if name in names:
             return names.index(name)
@@ -153,12 +153,12 @@ def named_output(outputs: Sequence[Output], wanted: str, source: str) -> int:
     Raises:
         UsageError: No such output; give one that is listed.
     """
-    names = [str(output.place) for output in outputs]
+    names = [str(output.path) for output in outputs]
     if wanted in names:
         return names.index(wanted)
     if wanted.isascii() and wanted.isdigit() and int(wanted) < len(outputs):
         return int(wanted)
-    if outputs[0].place == ALONE:
+    if outputs[0].path == ALONE:
         raise UsageError(f"found --logits {wanted}; {source} returns one tensor; leave --logits out")
     raise UsageError(
         f"found --logits {wanted}; {source} returns {listed(outputs)}; give one of these names, or a position "
@@ -168,7 +168,7 @@ def named_output(outputs: Sequence[Output], wanted: str, source: str) -> int:
 
 def _walk(value: object, keys: tuple[str | int, ...]) -> Iterator[Output]:
     if isinstance(value, Tensor):
-        yield Output(place=OutputPlace(keys=keys), tensor=value)
+        yield Output(path=OutputPath(keys=keys), tensor=value)
         return
     for key, item in _items(value).items():
         yield from _walk(item, (*keys, key))

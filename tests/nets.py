@@ -121,7 +121,7 @@ class ManyReaders(nn.Module):
 
 
 class Depthwise(nn.Module):
-    """A depthwise convolution that carries channels and a grouped one that is left whole."""
+    """A depthwise convolution that carries channels and a grouped one that keeps all channels."""
 
     input_shape = (3, 8, 8)
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from studentsearch.engine.modes import modes_restored
 from studentsearch.engine.runtime import Runtime
 from studentsearch.errors import UsageError
-from studentsearch.outputs import ALONE, OutputPlace
+from studentsearch.outputs import ALONE, OutputPath
 
 TIMED_IMAGES = 128
 """How many images a pass has whose time is taken."""
@@ -46,7 +46,7 @@ class Evaluation:
 
 
 def evaluate(
-    model: nn.Module, batches: Iterable[LabelledBatch], runtime: Runtime, logits: OutputPlace = ALONE
+    model: nn.Module, batches: Iterable[LabelledBatch], runtime: Runtime, logits: OutputPath = ALONE
 ) -> Evaluation:
     """Accuracy and loss of a network in evaluation mode; its modes are as before afterwards.
 

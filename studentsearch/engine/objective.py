@@ -8,7 +8,7 @@ from typing import Protocol
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from studentsearch.outputs import ALONE, OutputPlace
+from studentsearch.outputs import ALONE, OutputPath
 
 Autocast = Callable[[], AbstractContextManager[None]]
 """Makes the context in which a forward pass runs; `Runtime.autocast` is one."""
@@ -50,7 +50,7 @@ class Objective(Protocol):
 class CrossEntropy:
     """Cross entropy to the labels."""
 
-    def __init__(self, module: nn.Module, autocast: Autocast, logits: OutputPlace = ALONE) -> None:
+    def __init__(self, module: nn.Module, autocast: Autocast, logits: OutputPath = ALONE) -> None:
         """Keep the network.
 
         Args:

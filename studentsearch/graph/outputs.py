@@ -9,7 +9,7 @@ import torch
 from studentsearch.errors import InputFileError
 from studentsearch.graph.arguments import INPUT, decode
 from studentsearch.graph.network import Network, Operation
-from studentsearch.outputs import Output, OutputPlace, choose_logits, named_output, outputs_of, usual_logits
+from studentsearch.outputs import Output, OutputPath, choose_logits, named_output, outputs_of, usual_logits
 
 
 def network_outputs(network: Network) -> tuple[Output, ...]:
@@ -25,7 +25,7 @@ def network_outputs(network: Network) -> tuple[Output, ...]:
     return _outputs(end.operation, [node.shape for node in network.sources_of(end)])
 
 
-def logits_place(output: Operation, num_outputs: int) -> OutputPlace:
+def logits_path(output: Operation, num_outputs: int) -> OutputPath:
     """Where the logits stand in what a network or a student returns.
 
     Args:
@@ -38,7 +38,7 @@ def logits_place(output: Operation, num_outputs: int) -> OutputPlace:
     Raises:
         InputFileError: A student's config.json names an output that there is not.
     """
-    places = [found.place for found in _outputs(output, [()] * num_outputs)]
+    places = [found.path for found in _outputs(output, [()] * num_outputs)]
     if not 0 <= output.logits < len(places):
         raise InputFileError(
             f"found output {output.logits} as the logits; expected one of {len(places)}; export the student again"
@@ -46,10 +46,10 @@ def logits_place(output: Operation, num_outputs: int) -> OutputPlace:
     return places[output.logits]
 
 
-def network_place(network: Network) -> OutputPlace:
+def network_logits_path(network: Network) -> OutputPath:
     """Where the logits stand in what a traced network returns."""
     end = network.nodes[-1]
-    return logits_place(end.operation, len(end.inputs))
+    return logits_path(end.operation, len(end.inputs))
 
 
 def output_names(output: Operation, num_outputs: int) -> tuple[str, ...]:
@@ -62,7 +62,7 @@ def output_names(output: Operation, num_outputs: int) -> tuple[str, ...]:
     Returns:
         Keys as they are; `output_0` and so on for what has a position only; `logits` for a tensor returned alone.
     """
-    places = [found.place for found in _outputs(output, [()] * num_outputs)]
+    places = [found.path for found in _outputs(output, [()] * num_outputs)]
     return tuple(f"output_{place}" if isinstance((*place.keys, "")[0], int) else str(place) for place in places)
 
 

@@ -12,7 +12,7 @@ from studentsearch.data.batches import in_order
 from studentsearch.engine.evaluate import LabelledBatch
 from studentsearch.engine.runtime import Runtime
 from studentsearch.jobs.opening import EVALUATION_BATCH, OpenedData
-from studentsearch.outputs import ALONE, OutputPlace
+from studentsearch.outputs import ALONE, OutputPath
 
 _NUM_IMAGES = 1000
 # Probabilities are rounded to about 1e-7, and in another place of a batch to a neighbour of that.
@@ -50,7 +50,7 @@ class Answers:
 
 
 def ask(
-    module: nn.Module, data: OpenedData, runtime: Runtime, temperature: float = 1.0, logits: OutputPlace = ALONE
+    module: nn.Module, data: OpenedData, runtime: Runtime, temperature: float = 1.0, logits: OutputPath = ALONE
 ) -> Answers:
     """Ask a network for the classes of the first 1,000 held-out images.
 
@@ -82,7 +82,7 @@ def _spread(logits: Tensor) -> float:
     return float((answers.amax(dim=0) - answers.amin(dim=0)).max())
 
 
-def _logits(module: nn.Module, batches: Iterable[LabelledBatch], runtime: Runtime, place: OutputPlace) -> Tensor:
+def _logits(module: nn.Module, batches: Iterable[LabelledBatch], runtime: Runtime, place: OutputPath) -> Tensor:
     """`[N, classes]`, float64, on the CPU."""
     was_training = module.training
     module.eval()

@@ -32,10 +32,10 @@ def count(
         num_classes: Classes of a network that is built by name; None means what it is usually built for.
         input_shape: `[C, H, W]` of one image; None likewise.
         more_shapes: Those of the further inputs of a network of several.
-        skip: Patterns of module paths that a search would leave whole.
+        skip: Patterns of module paths whose layers would keep all channels in a search.
         logits: Name or position of the output that a search would hold to the teacher's; None means a student's own, or
             the usual one.
-        progress: Hears what a search would gate, what it would leave whole, and why; None for silence.
+        progress: Hears what a search would gate, what would keep all channels, and why; None for silence.
 
     Returns:
         Multiply-accumulates by convention, and parameters.

@@ -45,7 +45,7 @@ from studentsearch.jobs.teachers import (
 )
 from studentsearch.jobs.training import Training
 from studentsearch.models.reference import parse_model
-from studentsearch.outputs import OutputPlace
+from studentsearch.outputs import OutputPath
 from studentsearch.own_function import import_own_function, require_typed
 from studentsearch.progress import Progress, SilentProgress
 from studentsearch.records.configuration import DistillConfiguration, NamedTeacher
@@ -279,7 +279,7 @@ def _finish(
     student, data = parts.student, parts.data
     module = student.module
 
-    def accuracy(network: nn.Module, logits: OutputPlace) -> float:
+    def accuracy(network: nn.Module, logits: OutputPath) -> float:
         return evaluate_on(network.to(runtime.device), data.dataset.test, data.normalization, runtime, logits).accuracy
 
     before = accuracy(student.stored.module, student.logits) if student.stored is not None else None

@@ -1,9 +1,9 @@
-"""What of a network is gated, what is left whole, and why: said before any work starts."""
+"""What of a network is gated, what keeps all channels, and why: said before any work starts."""
 
 from __future__ import annotations
 
 from studentsearch.graph.gated_network import GatedNetwork
-from studentsearch.graph.outputs import network_outputs, network_place
+from studentsearch.graph.outputs import network_logits_path, network_outputs
 from studentsearch.outputs import listed
 
 _NAMED = 3
@@ -17,7 +17,7 @@ def gating_lines(gated: GatedNetwork, *, size_step: int) -> tuple[str, ...]:
         size_step: Its trace holds for sizes that differ from the traced one by multiples of this; 0 for that size only.
 
     Returns:
-        One line for what is gated, one for each reason for which layers are left whole, one where images must have
+        One line for what is gated, one for each reason why layers keep all channels, one where images must have
         certain sizes.
     """
     lines = [f"{gated.num_gates:,} gates on the inputs of {len(gated.sites)} layers"]
@@ -31,7 +31,7 @@ def gating_lines(gated: GatedNetwork, *, size_step: int) -> tuple[str, ...]:
     outputs = network_outputs(network)
     if len(outputs) > 1:
         lines.append(
-            f"outputs: {listed(outputs)}; trained and evaluated: {network_place(network)}; the others are kept"
+            f"outputs: {listed(outputs)}; trained and evaluated: {network_logits_path(network)}; the others are kept"
         )
     if size_step != 1:
         size = "x".join(map(str, network.input_shape[1:]))

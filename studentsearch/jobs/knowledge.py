@@ -18,7 +18,7 @@ from studentsearch.engine.runtime import Runtime
 from studentsearch.graph.feature_points import FeaturePoint, feature_points, match_points
 from studentsearch.graph.named_points import named_points
 from studentsearch.graph.network import Network
-from studentsearch.graph.outputs import network_place, toward_logits
+from studentsearch.graph.outputs import network_logits_path, toward_logits
 from studentsearch.jobs.method_options import SHARED_SETTINGS, ChosenMethod
 from studentsearch.randomness import generator
 from studentsearch.student.taps import tapped
@@ -145,7 +145,7 @@ def _adapters(points: tuple[FeaturePoint, ...], plan: PointPlan, draw: torch.Gen
 
 
 def _observe(asked: Asked, points: tuple[FeaturePoint, ...]) -> Observe:
-    place, module = network_place(asked.network), asked.module
+    place, module = network_logits_path(asked.network), asked.module
     if not points:
         return lambda inputs: Knowledge(logits=place.taken_from(module(inputs)))
     with_maps = tapped(module, asked.network, [point.node for point in points])

@@ -23,7 +23,7 @@ from studentsearch.engine.evaluate import Evaluation, evaluate
 from studentsearch.engine.runtime import Runtime
 from studentsearch.errors import UsageError
 from studentsearch.graph.network import Network
-from studentsearch.graph.outputs import name_logits, network_place
+from studentsearch.graph.outputs import name_logits, network_logits_path
 from studentsearch.jobs.building import fresh_model, weights_file
 from studentsearch.jobs.checks import data_name
 from studentsearch.jobs.options import DataOptions
@@ -34,7 +34,7 @@ from studentsearch.models.published import published_weights
 from studentsearch.models.reference import parse_model
 from studentsearch.models.weights import load_weights, read_weights
 from studentsearch.models.weights_file import require_weights_file
-from studentsearch.outputs import ALONE, OutputPlace
+from studentsearch.outputs import ALONE, OutputPath
 from studentsearch.progress import Progress
 from studentsearch.records.facts import DataFacts, RunFacts, SearchTeacher
 from studentsearch.records.normalization import Normalization
@@ -84,9 +84,9 @@ class OpenedModel:
     size_step: int
 
     @property
-    def logits(self) -> OutputPlace:
+    def logits(self) -> OutputPath:
         """Where the logits stand in what it returns."""
-        return network_place(self.network)
+        return network_logits_path(self.network)
 
 
 def open_data(
@@ -153,8 +153,8 @@ def open_model(
         data: The images that it must fit.
         options: Where published weights lie and whether they may be fetched.
         progress: Hears of weights that were told apart by their order; None for silence.
-        skip: Patterns of module paths that are left whole; all, where no gates are wanted, so that operations without a
-            rule are no obstacle.
+        skip: Patterns of module paths whose layers keep all channels; all, where no gates are wanted, so that
+            operations without a record are no obstacle.
         logits: Name or position of the output that is trained and evaluated; None means what comes with the weights, or
             the usual one.
 
@@ -222,7 +222,7 @@ def evaluate_on(
     images: Images,
     normalization: Normalization,
     runtime: Runtime,
-    logits: OutputPlace = ALONE,
+    logits: OutputPath = ALONE,
 ) -> Evaluation:
     """Top-1 accuracy and loss of a network on images in order; `logits` says where these stand in what it returns."""
     return evaluate(module, in_order(images, normalization, EVALUATION_BATCH, runtime.device), runtime, logits)

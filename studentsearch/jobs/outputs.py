@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from studentsearch.data.dataset import Dataset
 from studentsearch.errors import UsageError
-from studentsearch.outputs import ALONE, Output, OutputPlace, choose_logits, outputs_of
+from studentsearch.outputs import ALONE, Output, OutputPath, choose_logits, outputs_of
 from studentsearch.runs.tensors import load_metadata
 
 _LOGITS_KEY = "logits"
@@ -30,8 +30,8 @@ class TaughtOutput:
         evaluation: In evaluation mode.
     """
 
-    training: OutputPlace = ALONE
-    evaluation: OutputPlace = ALONE
+    training: OutputPath = ALONE
+    evaluation: OutputPath = ALONE
 
     @property
     def stated(self) -> str | None:
@@ -43,7 +43,7 @@ class TaughtOutput:
         return {} if self.evaluation == ALONE else {_LOGITS_KEY: str(self.evaluation)}
 
 
-def stated_output(logits: OutputPlace) -> str | None:
+def stated_output(logits: OutputPath) -> str | None:
     """What a run's manifest says of its logits; None for a network that returns these alone."""
     return None if logits == ALONE else str(logits)
 
@@ -63,19 +63,19 @@ def taught_output(module: nn.Module, dataset: Dataset, wanted: str | None, name:
         The places.
     """
     training, evaluation = (_tried(module, dataset, name, mode=mode) for mode in _MODES)
-    differ = [output.place for output in training] != [output.place for output in evaluation]
+    differ = [output.path for output in training] != [output.path for output in evaluation]
 
-    def chosen(outputs: tuple[Output, ...]) -> OutputPlace:
-        word = None if differ and outputs[0].place == ALONE else wanted
-        return outputs[choose_logits(outputs, word, num_classes=dataset.num_classes, source=name)].place
+    def chosen(outputs: tuple[Output, ...]) -> OutputPath:
+        word = None if differ and outputs[0].path == ALONE else wanted
+        return outputs[choose_logits(outputs, word, num_classes=dataset.num_classes, source=name)].path
 
     evaluated = chosen(evaluation)
     same = None
     if differ and wanted is None:
-        tensors = {output.place: output.tensor for output in evaluation}
+        tensors = {output.path: output.tensor for output in evaluation}
         values = _tried(module, dataset, name, mode="extras")
-        same = next((value.place for value in values if _is_same(value.tensor, tensors[evaluated])), None)
-    is_there = same in {output.place for output in training}
+        same = next((value.path for value in values if _is_same(value.tensor, tensors[evaluated])), None)
+    is_there = same in {output.path for output in training}
     return TaughtOutput(training=same if same is not None and is_there else chosen(training), evaluation=evaluated)
 
 

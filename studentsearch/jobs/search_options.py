@@ -21,7 +21,7 @@ class SearchOptions:
         data: The images.
         compute: Device, precision, threads, seed.
         recipe: How the search moves.
-        skip: Patterns of module paths that are left whole.
+        skip: Patterns of module paths whose layers keep all channels.
         logits: Name or position of the output that is searched with; None means the weights' own, or the usual one.
     """
 

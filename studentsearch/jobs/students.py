@@ -15,11 +15,11 @@ from studentsearch.data.dataset import Dataset
 from studentsearch.graph.liveness import liveness
 from studentsearch.graph.macs import count_macs
 from studentsearch.graph.network import Network
-from studentsearch.graph.outputs import name_logits, network_place, with_logits
+from studentsearch.graph.outputs import name_logits, network_logits_path, with_logits
 from studentsearch.graph.trace import trace
 from studentsearch.jobs.building import fresh_model
 from studentsearch.jobs.outputs import refuse_several_inputs
-from studentsearch.outputs import OutputPlace
+from studentsearch.outputs import OutputPath
 from studentsearch.records.counts import Counts
 from studentsearch.records.names import WEIGHTS_NAME
 from studentsearch.records.origin import Origin
@@ -56,9 +56,9 @@ class OpenedStudent:
     folder: Path | None = None
 
     @property
-    def logits(self) -> OutputPlace:
+    def logits(self) -> OutputPath:
         """Where the logits stand in what it returns."""
-        return network_place(self.network)
+        return network_logits_path(self.network)
 
     @property
     def sha256(self) -> str | None:

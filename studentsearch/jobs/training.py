@@ -21,7 +21,7 @@ from studentsearch.jobs.outcome import Trained
 from studentsearch.jobs.training_evaluator import USUAL_RATE, TrainingEvaluator
 from studentsearch.jobs.training_log import TrainingLog
 from studentsearch.jobs.training_plan import TrainingPlan
-from studentsearch.outputs import ALONE, OutputPlace
+from studentsearch.outputs import ALONE, OutputPath
 from studentsearch.progress import Progress
 from studentsearch.records.recipe import TrainingRecipe
 from studentsearch.records.results import RollBack
@@ -54,7 +54,7 @@ class Training:
         seed: int,
         runtime: Runtime,
         progress: Progress,
-        logits: OutputPlace = ALONE,
+        logits: OutputPath = ALONE,
         advice: str = "",
     ) -> None:
         """Prepare the batches and the optimizer.

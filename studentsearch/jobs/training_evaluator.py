@@ -14,7 +14,7 @@ from studentsearch.jobs.answers import ask
 from studentsearch.jobs.chance_level import LossCourse, chance
 from studentsearch.jobs.opening import OpenedData, evaluate_on
 from studentsearch.jobs.training_plan import TrainingPlan
-from studentsearch.outputs import OutputPlace
+from studentsearch.outputs import OutputPath
 from studentsearch.records.results import Reached
 
 USUAL_RATE = 0.1
@@ -38,7 +38,7 @@ class Failure:
 class TrainingEvaluator:
     """Evaluates one network while it is trained."""
 
-    def __init__(self, module: nn.Module, data: OpenedData, runtime: Runtime, logits: OutputPlace) -> None:
+    def __init__(self, module: nn.Module, data: OpenedData, runtime: Runtime, logits: OutputPath) -> None:
         """Name what is evaluated.
 
         Args:

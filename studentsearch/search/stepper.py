@@ -19,7 +19,7 @@ from studentsearch.finite import largest_magnitude, moving_tensors
 from studentsearch.graph.channels import norm_followed
 from studentsearch.graph.gated_network import GatedNetwork
 from studentsearch.graph.macs import Counts, full_macs
-from studentsearch.graph.outputs import network_place
+from studentsearch.graph.outputs import network_logits_path
 from studentsearch.search.floor import indispensable_readers, keep_one_open
 from studentsearch.search.gated import gated_forward, reader_means, scale_gradients
 from studentsearch.search.objective import data_term
@@ -89,7 +89,7 @@ class SearchStepper:
             runtime: Where and how precisely to compute.
         """
         self._teacher, self._gated, self._recipe, self._runtime = teacher, gated, recipe, runtime
-        self._logits_of = network_place(gated.network).taken_from
+        self._logits_of = network_logits_path(gated.network).taken_from
         self.module = copy.deepcopy(teacher).train()
         self.pace = Pace(
             full_macs=full_macs(gated.network), budget_macs=budget_macs, steps=recipe.steps, exponent=recipe.pace

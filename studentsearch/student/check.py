@@ -74,7 +74,7 @@ def largest_difference(expected: object, found: object) -> float:
         shapes differ, not a number where an entry is none.
     """
     ours, theirs = outputs_of(expected), outputs_of(found)
-    if [(one.place, one.tensor.shape) for one in ours] != [(one.place, one.tensor.shape) for one in theirs]:
+    if [(one.path, one.tensor.shape) for one in ours] != [(one.path, one.tensor.shape) for one in theirs]:
         return math.inf
     gaps = [_gap(one.tensor.detach(), other.tensor.detach()) for one, other in zip(ours, theirs, strict=True)]
     return math.nan if any(math.isnan(gap) for gap in gaps) else max(gaps, default=0.0)

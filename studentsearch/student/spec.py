@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from studentsearch.graph.network import Operation
-from studentsearch.graph.outputs import logits_place, output_names
-from studentsearch.outputs import OutputPlace
+from studentsearch.graph.outputs import logits_path, output_names
+from studentsearch.outputs import OutputPath
 from studentsearch.records.architecture import ArchitectureRecord, StepRecord
 
 
@@ -53,9 +53,9 @@ class StudentSpec:
         return output_names(self.steps[-1].operation, len(self.steps[-1].inputs))
 
     @property
-    def logits(self) -> OutputPlace:
+    def logits(self) -> OutputPath:
         """Where the logits stand in what the student returns."""
-        return logits_place(self.steps[-1].operation, len(self.steps[-1].inputs))
+        return logits_path(self.steps[-1].operation, len(self.steps[-1].inputs))
 
 
 def spec_to_record(spec: StudentSpec) -> ArchitectureRecord:

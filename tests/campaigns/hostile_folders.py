@@ -54,7 +54,7 @@ class Net(nn.Module):
 
 
 def write_good(folder: Path, net: nn.Module | None = None) -> None:
-    """A student folder that is as it should be, of a network that is left whole."""
+    """A student folder that is as it should be, of a network that keeps all channels."""
     torch.manual_seed(0)
     plain = plain_network((net or Net()).eval(), (1, 8, 8), skip=("*",))
     whole = whole_network(plain.network, plain.module.state_dict())

@@ -71,7 +71,7 @@ def test_what_cannot_be_followed_is_refused_with_path_and_line(case: str) -> Non
     place = "Sequential" if case == "number" else r"body, test_record_refusals\.py:\d+"
     with pytest.raises(UnsupportedGraphError, match=f"^{place}: {message}") as caught:
         record(net(function), SHAPE)
-    # What is left whole by --skip is recorded all the same.
+    # What keeps all channels by --skip is recorded all the same.
     assert "skip" not in str(caught.value)
 
 

@@ -30,7 +30,7 @@ def net(function: Callable[..., object], **layers: nn.Module | Tensor) -> nn.Mod
     return randomised(Forward(forward, {"stem": conv(3, 4), "body": body, "head": linear(4, 2)}))
 
 
-def whole_parts(network: Network) -> dict[str, str]:
+def ungated(network: Network) -> dict[str, str]:
     return {part.path: part.reason for part in ungated_layers(network, gate_sites(network))}
 
 
@@ -119,7 +119,7 @@ def test_an_unknown_operation_before_all_gates_is_left_whole_and_said() -> None:
         return m.head(F.relu(m.stem(torch.cumsum(x, 2))).mean((2, 3)))
 
     network = trace(Forward(forward, {"stem": conv(3, 4), "head": linear(4, 2)}).eval(), IMAGE)
-    assert whole_parts(network) == {"cumsum": "has no rule"}
+    assert ungated(network) == {"cumsum": "has no rule"}
     assert [site.path for site in gate_sites(network)] == ["stem", "head"]
 
 
@@ -130,7 +130,7 @@ def test_an_unknown_operation_may_be_skipped(pattern: str) -> None:
     images = torch.randn(2, *IMAGE, dtype=torch.float64)
     with torch.no_grad():
         assert torch.equal(plain.module(images), module(images))
-    assert whole_parts(plain.network)["body.cumsum"] == "skipped"
+    assert ungated(plain.network)["body.cumsum"] == "skipped"
 
 
 def test_skipped_layers_have_no_gates_and_keep_their_channels() -> None:
@@ -146,6 +146,6 @@ def test_skipped_layers_have_no_gates_and_keep_their_channels() -> None:
 
 
 def test_grouped_layers_are_said_to_fall_with_their_readers() -> None:
-    assert whole_parts(trace(NETS["grouped"].fresh(), IMAGE))["one"] == "grouped: whole groups fall with their readers"
-    parts = whole_parts(trace(NETS["depthwise_with_multiplier"].fresh(), IMAGE))
+    assert ungated(trace(NETS["grouped"].fresh(), IMAGE))["one"] == "grouped: whole groups fall with their readers"
+    parts = ungated(trace(NETS["depthwise_with_multiplier"].fresh(), IMAGE))
     assert parts["one"] == "depthwise: falls with its readers"

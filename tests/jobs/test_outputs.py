@@ -38,10 +38,10 @@ from studentsearch.cli.main import main
 from studentsearch.errors import InterruptedRunError, RunFolderError, UsageError
 from studentsearch.graph.gates import gate_sites, ungated_layers
 from studentsearch.graph.liveness import liveness
-from studentsearch.graph.outputs import name_logits, network_outputs, network_place
+from studentsearch.graph.outputs import name_logits, network_logits_path, network_outputs
 from studentsearch.graph.trace import trace
 from studentsearch.jobs.outputs import taught_output
-from studentsearch.outputs import ALONE, OutputPlace, listed, outputs_of
+from studentsearch.outputs import ALONE, OutputPath, listed, outputs_of
 from studentsearch.runs.tensors import load_metadata, load_tensors
 from studentsearch.student.folder import read_student
 from studentsearch.student.plain import plain_network
@@ -103,7 +103,7 @@ def test_what_is_taught_is_what_a_network_of_that_output_alone_is_taught(
     found, expected = (load_tensors(run / "weights.safetensors") for run in (tmp_path / "run", taught_alone))
     assert all(torch.equal(found[tensor], expected[tensor]) for tensor in expected)
     stated = load_metadata(tmp_path / "run" / "weights.safetensors").get("logits")
-    assert stated == (None if not keys else str(OutputPlace(keys=keys)))
+    assert stated == (None if not keys else str(OutputPath(keys=keys)))
     ours, alone = (
         evaluate(
             EvaluateOptions(
@@ -170,7 +170,7 @@ def test_a_network_by_name_learns_at_points_from_a_teacher_of_several_outputs(ta
         teacher_logits="1",
     )
     folder = distill(how).folder
-    assert read_student(folder).spec.logits == OutputPlace(keys=("heads", "cls"))
+    assert read_student(folder).spec.logits == OutputPath(keys=("heads", "cls"))
     configuration = json.loads((tmp_path / "run" / "manifest.json").read_text())["configuration"]
     assert configuration["logits"] == "heads.cls"
     assert configuration["teachers"][0]["logits"] == "1"
@@ -268,7 +268,7 @@ def test_plain_layers_return_the_same_structure(name: str):
         answer, expected = copy.deepcopy(plain.module)(images), module.eval()(images)
     traced = network_outputs(plain.network)
     assert listed(outputs_of(answer)) == listed(outputs_of(expected)) == listed(traced)
-    assert network_place(plain.network).taken_from(answer) is outputs_of(answer)[0].tensor
+    assert network_logits_path(plain.network).taken_from(answer) is outputs_of(answer)[0].tensor
 
 
 @pytest.mark.slow
@@ -276,4 +276,4 @@ def test_torchvisions_extras_of_training_mode():
     module = torchvision.models.GoogLeNet(num_classes=10, aux_logits=True, init_weights=False)
     data = SimpleNamespace(image_shape=(3, 64, 64), num_classes=10)
     found = taught_output(module, data, None, "googlenet")
-    assert (found.training, found.evaluation) == (OutputPlace(keys=("logits",)), ALONE)
+    assert (found.training, found.evaluation) == (OutputPath(keys=("logits",)), ALONE)
