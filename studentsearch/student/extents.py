@@ -36,8 +36,12 @@ class ExtentsOf:
         self._nodes = network.nodes
         self._terms = Terms()
         self.nodes: list[Extents] = []
+        by_chance: set[int] = set()  # nodes that have another number of axes in images of some sizes
         for node in network.nodes:
-            known = self._known(node, [self.nodes[index] for index in node.inputs])
+            given = [self.nodes[index] for index in node.inputs]
+            if not by_chance.isdisjoint(node.inputs) or _drops_an_axis_by_chance(node, given):
+                by_chance.add(node.index)
+            known = None if node.index in by_chance else self._known(node, given)
             self.nodes.append(known if known is not None and len(known) == len(node.shape) else self._unknown(node))
         self.nodes = [tuple(map(self._terms.resolved, own)) for own in self.nodes]
 
@@ -206,6 +210,15 @@ class ExtentsOf:
             pair[0] if pair[0] == pair[1] else known.get(pair, self._terms.term("of", repr(operation), axis, given))
             for axis, pair in enumerate(zip(one[1:], other[1:], strict=True))
         )
+
+
+def _drops_an_axis_by_chance(node: Node, given: list[Extents]) -> bool:
+    """Whether `squeeze(dim)` drops an axis that is one long in images of the traced size only."""
+    if node.operation.name != "torch.squeeze":
+        return False
+    dims = Applied(operation=node.operation, sources=(), shape=node.shape).argument("dim", 1)
+    axes = dims if isinstance(dims, tuple) else (dims,)
+    return any(isinstance(axis, int) and given[0][axis % (len(given[0]) + 1) - 1] != 1 for axis in axes)
 
 
 def _flattened_axes(node: Node, rank: int) -> tuple[int, int]:
