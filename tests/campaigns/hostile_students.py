@@ -1,6 +1,6 @@
 """Hostile and damaged student folders through every command that reads one: no code runs, no crash, one line each.
 
-PYTHONPATH=. python tests/campaigns/hostile_students.py --changes 300 --sealed 300 --seed 0
+PYTHONPATH=tests python tests/campaigns/hostile_students.py --changes 300 --sealed 300 --seed 0
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ import random
 from pathlib import Path
 
 import pytest
-from campaigns.command_lines import Outcome, draw_line, make_place, run_lines
+from campaigns.command_lines import Outcome, run_lines
+from campaigns.drawn_lines import draw_line, make_place
 from without_torch import WAS_IMPORTED, answers_without_torch
 
 
