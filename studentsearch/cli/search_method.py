@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from studentsearch.cli.options import given
+from studentsearch.errors import UsageError
 
 if TYPE_CHECKING:
     from studentsearch.search.recipe import SearchRecipe
@@ -116,6 +117,8 @@ class SearchGroup:
         """The usual or the published recipe, with what the user chose in its place."""
         from studentsearch.search.recipe import Objective, SearchRecipe, as_printed
 
+        if self.penalty is not None and self.old_penalty is not None:
+            raise UsageError("found --penalty and --l2, its older name; give --penalty alone")
         base = as_printed(SearchRecipe()) if self.printed else SearchRecipe()
         first_rate = given(self.weight_rate, base.weight_rate)
         return replace(

@@ -64,6 +64,7 @@ MISTAKES: list[tuple[list[str], int, str]] = [
     ([*SEARCH, "--temperature", "inf"], 2, "found temperature inf"),
     ([*SEARCH, "--penalty", "inf"], 2, "expected a finite number"),
     ([*SEARCH, "--l2", "inf"], 2, "expected a finite number"),
+    ([*SEARCH, "--l2", "1", "--penalty", "1"], 2, "found --penalty and --l2, its older name"),
     ([*SEARCH, "--objective", "np", "--kl-target", "1"], 2, "has no KL term"),
     ([*SEARCH, "--out", "file"], 7, "is a file"),
     ([*SEARCH, "--out", "file/run"], 7, "is a file"),

@@ -6,11 +6,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file
 from stopping import Stop
 
 from studentsearch.api import compare
 from studentsearch.cli.main import main
+from studentsearch.distill.ensemble import ensemble_term
+from studentsearch.distill.loss import Knowledge
 from studentsearch.distill.methods import method, method_names
 from studentsearch.errors import InterruptedRunError, RunFolderError, UsageError
 from studentsearch.jobs.distill import DistillOptions, distill
@@ -149,3 +152,28 @@ def test_losses_that_are_none(folder: Path, text: str, message: str):
     with pytest.raises(UsageError, match=message):
         distill(options("run", FUNCTION))
     assert not Path("run").exists()
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "message"),
+    [
+        (
+            "student - teacher",
+            "student - teacherr",
+            r"my_loss\.py:\d+: the loss SquaredLogits failed: NameError: .*; mend",
+        ),
+        (
+            "network.logits",
+            "network.logitz",
+            r"my_loss\.py:\d+: the loss SquaredLogits failed: AttributeError: .*; mend",
+        ),
+    ],
+)
+def test_a_mistake_in_a_loss_is_told_with_its_line(folder: Path, right: str, wrong: str, message: str) -> None:
+    file = folder / "my_loss.py"
+    file.write_text(file.read_text().replace(right, wrong))
+    term = method(FUNCTION).term
+    assert term is not None
+    known = Knowledge(logits=torch.ones(2, 3))
+    with pytest.raises(UsageError, match=message):
+        ensemble_term(known, [known], torch.zeros(2, dtype=torch.int64), term())
