@@ -15,6 +15,7 @@ def run_steps(
     save: Callable[[int], None],
     save_every_seconds: float = 60.0,
     how_to_continue: str,
+    planned: int | None = None,
 ) -> int:
     """Take the steps first + 1 .. last, saving now and then and at the end.
 
@@ -30,6 +31,7 @@ def run_steps(
         save: Writes a checkpoint of the state after the step of that number.
         save_every_seconds: Time between checkpoints.
         how_to_continue: The command that continues the run, for the message.
+        planned: The number of steps that the user knows of, for the message; None where it is `last`.
 
     Returns:
         The number of the last step taken; `first` if there was none to take, and then nothing was saved.
@@ -51,7 +53,7 @@ def run_steps(
         save(step)
     if listener.received is not None:  # asked after the context, so that none is lost while it ends
         raise InterruptedRunError(
-            f"interrupted at step {step} of {last}, checkpoint written; continue with: {how_to_continue}",
+            f"interrupted at step {step} of {planned or last}, checkpoint written; continue with: {how_to_continue}",
             signal_number=listener.received,
         )
     return step

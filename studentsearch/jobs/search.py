@@ -116,6 +116,7 @@ class _Search:
                 take_step=self._take_step,
                 save=lambda _: self._save(),
                 how_to_continue=f"the same command with --out {self._run.path}",
+                planned=self._recipe.steps,
             )
             self._progress.end()
         if not self._is_done:
@@ -195,8 +196,8 @@ class _Search:
         return (
             f"the search ended at step {self._step} with {format_count(self._stepper.macs)} multiply-accumulates (the "
             f"least was {format_count(self._least_macs)}), above the budget of {format_count(self._budget)}; "
-            f"{len(self._found)} of {len(self._budgets)} students are written; give more --steps, or a larger "
-            "--penalty where it is constant"
+            f"{len(self._found)} of {len(self._budgets)} students are written; give another --out with more "
+            "--steps, or with a larger --penalty where it is constant"
         )
 
     def _results(self) -> SearchResults:
