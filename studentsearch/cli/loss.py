@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from studentsearch.cli import options as option
 from studentsearch.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,24 +46,6 @@ GramSum = Annotated[
         "--gram-sum",
         help="Sum the squared differences of Gram matrices' entries, as printed, instead of averaging them.",
         rich_help_panel=_TERMS,
-    ),
-]
-Temperature = Annotated[
-    float,
-    typer.Option("--temperature", help="What the logits are divided by before the softmax.", rich_help_panel=_TERMS),
-]
-SquaredTemperature = Annotated[
-    bool,
-    typer.Option(
-        "--squared-temperature/--no-squared-temperature",
-        help="Multiply the KL by temperature^2.",
-        rich_help_panel=_TERMS,
-    ),
-]
-ReverseKl = Annotated[
-    bool,
-    typer.Option(
-        "--reverse-kl", help="Take KL(student || teacher) in place of KL(teacher || student).", rich_help_panel=_TERMS
     ),
 ]
 HardWeight = Annotated[
@@ -135,9 +118,9 @@ class LossGroup:
     loss_setting: LossSettings = None
     cross: Cross = None
     gram_sum: GramSum = False
-    temperature: Temperature = 4.0
-    squared_temperature: SquaredTemperature = True
-    reverse_kl: ReverseKl = False
+    temperature: option.Temperature = 4.0
+    squared_temperature: option.SquaredTemperature = True
+    reverse_kl: option.ReverseKl = False
     hard_weight: HardWeight = None
     ce_weight: CrossEntropyWeight = None
     kl_weight: KlWeight = None

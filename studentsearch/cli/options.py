@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeVar
 import typer
 
 T = TypeVar("T")
-_DATA, _COMPUTE, _TRAINING = "Data", "Compute", "Training"
+_DATA, _COMPUTE, _TRAINING, _KL = "Data", "Compute", "Training", "KL to the teacher"
 
 NAME_HELP = "Model name such as resnet20, torchvision:NAME, timm:NAME, or python:module:function."
 MODEL_HELP = "Model name such as resnet20, torchvision:NAME, timm:NAME, python:module:function, or a student folder."
@@ -128,6 +128,24 @@ RunOut = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the facts as JSON on stdout.")]
 
+Temperature = Annotated[
+    float,
+    typer.Option("--temperature", help="What the logits are divided by before the softmax.", rich_help_panel=_KL),
+]
+SquaredTemperature = Annotated[
+    bool,
+    typer.Option(
+        "--squared-temperature/--no-squared-temperature",
+        help="Multiply the KL by temperature^2.",
+        rich_help_panel=_KL,
+    ),
+]
+ReverseKl = Annotated[
+    bool,
+    typer.Option(
+        "--reverse-kl", help="Take KL(student || teacher) in place of KL(teacher || student).", rich_help_panel=_KL
+    ),
+]
 Device = Annotated[
     str,
     typer.Option(

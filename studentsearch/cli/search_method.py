@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from studentsearch.cli import options as option
 from studentsearch.cli.options import given
 from studentsearch.errors import UsageError
 
@@ -33,24 +34,6 @@ Kind = Annotated[
         "--objective",
         help="Minimise the KL to the teacher (kd), or the cross entropy to the labels (np).",
         rich_help_panel=_METHOD,
-    ),
-]
-Temperature = Annotated[
-    float,
-    typer.Option("--temperature", help="What the logits are divided by before the softmax.", rich_help_panel=_METHOD),
-]
-Squared = Annotated[
-    bool,
-    typer.Option(
-        "--squared-temperature/--no-squared-temperature",
-        help="Multiply the KL by temperature^2.",
-        rich_help_panel=_METHOD,
-    ),
-]
-Reverse = Annotated[
-    bool,
-    typer.Option(
-        "--reverse-kl", help="Take KL(student || teacher) in place of KL(teacher || student).", rich_help_panel=_METHOD
     ),
 ]
 KlTarget = Annotated[
@@ -102,9 +85,9 @@ class SearchGroup:
     steps: Steps = None
     batch: Batch = None
     objective: Kind = "kd"
-    temperature: Temperature = 4.0
-    squared_temperature: Squared = False
-    reverse_kl: Reverse = False
+    temperature: option.Temperature = 4.0
+    squared_temperature: option.SquaredTemperature = False
+    reverse_kl: option.ReverseKl = False
     kl_target: KlTarget = None
     flops_weights: FlopsWeights = True
     penalty: Penalty = None
