@@ -1,4 +1,4 @@
-"""Gates that close in a rush: one step that takes the count to a budget, or far under it."""
+"""A rush: one step that closes so many gates that the count falls to a budget early, or far under it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from studentsearch.graph.gated_network import GatedNetwork
 from studentsearch.search.floor import largest_within
 from studentsearch.search.pace import Pace
 
-# A step this early in the plan that takes the count all the way is none that the plan asked for.
+# A step in this first share of the plan is not meant to reduce the count as much as all steps together.
 _EARLY_SHARE = 0.25
-# Less than that is what closing a few gates costs, even where the budget is near the teacher's count.
+# A step that removes a smaller share of the count is ordinary, also where the budget is near the teacher's count.
 _SMALLEST_RUSH = 0.25
 
 
@@ -27,7 +27,7 @@ class GateStep:
     """The gates around one step.
 
     Attributes:
-        number: Of the step, from 1.
+        number: Step number, from 1.
         before: `[G]`, the gates before it, closed where 0.
         after: `[G]`, the gates after it.
         macs: Multiply-accumulates after it.
@@ -40,7 +40,7 @@ class GateStep:
 
 
 def rush_words(step: GateStep, gated: GatedNetwork, pace: Pace, budget_macs: int) -> str | None:
-    """One line about a step that closed gates beyond a budget.
+    """Check a step for a rush.
 
     Args:
         step: A step whose count is within the budget.
@@ -49,18 +49,19 @@ def rush_words(step: GateStep, gated: GatedNetwork, pace: Pace, budget_macs: int
         budget_macs: The budget.
 
     Returns:
-        One line where the count is under half of the budget, though with some of the gates that closed in this step
-        left open it would be half at least; else None.
+        A warning of one line where the count is under half of the budget, while leaving some of the gates open that
+        closed in this step would have kept it between half of the budget and the budget; else None.
 
     Raises:
-        RushError: It is even under a quarter, or an early step took the whole way that the plan has for all steps;
-            lower the rate of the gates.
+        RushError: In that case where the count is even under a quarter of the budget, or where an early step reduced
+            the count by the factor that is planned for all steps; lower the learning rate of the gates.
     """
-    if _is_whole_way(step, gated, pace):
+    before = int(gated.macs(step.before != 0))
+    if _is_early(step, pace) and _is_as_large_as_the_plan(step, before, pace):
         raise RushError(
-            f"step {step.number} of {pace.steps} planned: gates closed in a rush: this one step took the count to "
-            f"{step.macs:,} multiply-accumulates, more than the whole way from the teacher's {pace.full_macs:,} to "
-            f"the budget of {pace.budget_macs:,}"
+            f"step {step.number} of {pace.steps} planned: gates closed in a rush: this one step took the count from "
+            f"{before:,} to {step.macs:,} multiply-accumulates, by the factor planned for all steps, from the "
+            f"teacher's {pace.full_macs:,} to the budget of {pace.budget_macs:,}"
         )
     if step.macs >= budget_macs / 2:
         return None
@@ -76,11 +77,12 @@ def rush_words(step: GateStep, gated: GatedNetwork, pace: Pace, budget_macs: int
     return words
 
 
-def _is_whole_way(step: GateStep, gated: GatedNetwork, pace: Pace) -> bool:
-    """Whether a step was early and took the way that the plan has for all of them, by several gates."""
-    if step.number > _EARLY_SHARE * pace.steps:
-        return False
+def _is_early(step: GateStep, pace: Pace) -> bool:
+    return step.number <= _EARLY_SHARE * pace.steps
+
+
+def _is_as_large_as_the_plan(step: GateStep, before_macs: int, pace: Pace) -> bool:
+    """Whether two gates or more closed, a quarter of the count went, and it fell by the factor of the whole plan."""
     closed = int(((step.before != 0) & (step.after == 0)).sum())
-    before = int(gated.macs(step.before != 0))
-    is_large = step.macs < (1 - _SMALLEST_RUSH) * before
-    return closed > 1 and is_large and step.macs * pace.full_macs <= before * pace.budget_macs
+    is_large_cut = step.macs < (1 - _SMALLEST_RUSH) * before_macs
+    return closed > 1 and is_large_cut and step.macs * pace.full_macs <= before_macs * pace.budget_macs
